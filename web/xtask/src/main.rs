@@ -1,1 +1,36 @@
-fn main() {}
+//! `cargo xtask`: the project's chores, with no tool to install beforehand.
+
+mod setup;
+mod sh;
+mod site;
+mod test;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+cargo xtask COMMAND
+
+  build [--dev]          target/release/bottleship and target/site (--dev: quick to build, slow to run)
+  serve [--addr A] [..]  build, then serve the site; more arguments go to `bottleship serve`
+  test [PART..]          all tests, or some of: fmt clippy native wasm e2e
+  setup                  only install what the other commands need
+";
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (command, rest) = match args.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("help", &[][..]),
+    };
+    match command {
+        "build" => site::build(site::Profile::from_args(rest)?),
+        "serve" => site::serve(rest),
+        "test" => test::run(rest),
+        "setup" => setup::everything(),
+        "help" | "-h" | "--help" => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        other => bail!("there is no command {other:?}\n\n{USAGE}"),
+    }
+}

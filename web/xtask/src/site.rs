@@ -1,0 +1,158 @@
+//! The site: engine to wasm, page to a bundle, offered images to a static registry, all of it precompressed.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{setup, sh};
+
+/// How much the compiler optimises.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Profile {
+    /// Quick to build.
+    Dev,
+    /// Quick to run.
+    Release,
+}
+
+impl Profile {
+    /// From `--dev` or nothing.
+    pub fn from_args(args: &[String]) -> Result<Profile> {
+        match args {
+            [] => Ok(Profile::Release),
+            [flag] if flag == "--dev" => Ok(Profile::Dev),
+            [other, ..] => bail!("unknown argument {other:?}"),
+        }
+    }
+
+    fn server(self) -> &'static str {
+        match self {
+            Profile::Dev => "dev",
+            Profile::Release => "release",
+        }
+    }
+
+    fn web(self) -> &'static str {
+        match self {
+            Profile::Dev => "dev",
+            Profile::Release => "web",
+        }
+    }
+
+    fn dir(profile: &str) -> &str {
+        if profile == "dev" { "debug" } else { profile }
+    }
+}
+
+/// Where the site is put.
+pub fn dir() -> PathBuf {
+    sh::target().join("site")
+}
+
+/// The `bottleship` program of a profile.
+pub fn server_binary(profile: Profile) -> PathBuf {
+    sh::target()
+        .join(Profile::dir(profile.server()))
+        .join("bottleship")
+}
+
+/// Builds the server and the site.
+pub fn build(profile: Profile) -> Result<()> {
+    let start = Instant::now();
+    setup::wasm_target()?;
+    setup::node_modules()?;
+    server(profile)?;
+    wasm(profile)?;
+    page()?;
+    images(profile)?;
+    compress()?;
+    eprintln!(
+        "built in {:.0} s: {}",
+        start.elapsed().as_secs_f64(),
+        dir().display()
+    );
+    Ok(())
+}
+
+fn server(profile: Profile) -> Result<()> {
+    sh::run(sh::cargo().args([
+        "build",
+        "--locked",
+        "-p",
+        "bottleship",
+        "--profile",
+        profile.server(),
+    ]))
+}
+
+/// Compiles the engine to wasm and makes its JavaScript glue in target/wasm.
+fn wasm(profile: Profile) -> Result<()> {
+    let target = "wasm32-unknown-unknown";
+    sh::run(sh::cargo().args([
+        "build",
+        "--locked",
+        "-p",
+        "bottleship-web",
+        "--target",
+        target,
+        "--profile",
+        profile.web(),
+    ]))?;
+    let built = sh::target()
+        .join(target)
+        .join(Profile::dir(profile.web()))
+        .join("bottleship_web.wasm");
+    let out = sh::target().join("wasm");
+    wasm_bindgen_cli_support::Bindgen::new()
+        .input_path(&built)
+        .web(true)?
+        .omit_default_module_path(false)
+        .generate(&out)
+        .with_context(|| format!("can't make the JavaScript glue for {}", built.display()))?;
+    let optimiser = sh::root().join("web/node_modules/.bin/wasm-opt");
+    if profile == Profile::Release && optimiser.exists() {
+        let module = out.join("bottleship_web_bg.wasm");
+        let mut wasm_opt = sh::command(optimiser, &["-O2", "--all-features", "-o"]);
+        sh::run(wasm_opt.arg(&module).arg(&module))?;
+    }
+    Ok(())
+}
+
+/// Bundles the page's JavaScript and copies static/.
+fn page() -> Result<()> {
+    let mut node = sh::command("node", &["web/build.mjs", "--wasm"]);
+    sh::run(node.arg(sh::target().join("wasm")).arg("--out").arg(dir()))
+}
+
+/// Builds the offered images from their recipes into the site's registry.
+fn images(profile: Profile) -> Result<()> {
+    setup::debian(setup::Need::Images)?;
+    let mut build = sh::command(server_binary(profile), &["images", "build", "--out"]);
+    sh::run(build.arg(dir()))
+}
+
+/// Writes a .br and a .gz beside what compresses.
+fn compress() -> Result<()> {
+    let mut node = sh::command("node", &["web/compress.mjs"]);
+    sh::run(node.arg(dir()))
+}
+
+/// Builds, then becomes the server.
+pub fn serve(args: &[String]) -> Result<()> {
+    let (profile, args) = match args.iter().position(|a| a == "--dev") {
+        Some(at) => {
+            let mut rest = args.to_vec();
+            rest.remove(at);
+            (Profile::Dev, rest)
+        }
+        None => (Profile::Release, args.to_vec()),
+    };
+    build(profile)?;
+    let mut serve = sh::command(server_binary(profile), &["serve", "--site"]);
+    serve
+        .arg(dir())
+        .arg("--data")
+        .arg(sh::target().join("data"));
+    sh::run(serve.args(&args))
+}
