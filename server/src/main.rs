@@ -1,1 +1,10 @@
-fn main() {}
+//! `bottleship`: serves the site, runs a Docker host natively, and is the docker command line.
+
+mod command;
+mod site;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    command::main()
+}
