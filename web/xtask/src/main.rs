@@ -1,5 +1,6 @@
 //! `cargo xtask`: the project's chores, with no tool to install beforehand.
 
+mod conformance;
 mod setup;
 mod sh;
 mod site;
@@ -13,6 +14,8 @@ cargo xtask COMMAND
   build [--dev]          target/release/bottleship and target/site (--dev: quick to build, slow to run)
   serve [--addr A] [..]  build, then serve the site; more arguments go to `bottleship serve`
   test [PART..]          all tests, or some of: fmt clippy native wasm e2e
+  conformance [--shared DIR] [--keep] [-v] [NAME..]
+                         compare with transcripts of a real Docker (default ../shared)
   setup                  only install what the other commands need
 ";
 
@@ -26,6 +29,7 @@ fn main() -> Result<()> {
         "build" => site::build(site::Profile::from_args(rest)?),
         "serve" => site::serve(rest),
         "test" => test::run(rest),
+        "conformance" => conformance::run(rest),
         "setup" => setup::everything(),
         "help" | "-h" | "--help" => {
             print!("{USAGE}");
