@@ -22,3 +22,21 @@ pub const S_ISUID: u32 = 0o4000;
 pub const S_ISGID: u32 = 0o2000;
 /// Sticky bit.
 pub const S_ISVTX: u32 = 0o1000;
+
+/// `mkdev(3)` for device numbers as `stat` reports them (major 12 bits, minor 20 bits).
+pub const fn makedev(major: u32, minor: u32) -> u64 {
+    ((major as u64 & 0xfff) << 8)
+        | ((major as u64 & !0xfff) << 32)
+        | (minor as u64 & 0xff)
+        | ((minor as u64 & !0xff) << 12)
+}
+
+/// The major number of a device.
+pub const fn major(dev: u64) -> u32 {
+    (((dev >> 8) & 0xfff) | ((dev >> 32) & !0xfff)) as u32
+}
+
+/// The minor number of a device.
+pub const fn minor(dev: u64) -> u32 {
+    ((dev & 0xff) | ((dev >> 12) & !0xff)) as u32
+}
