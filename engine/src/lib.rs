@@ -1,1 +1,26 @@
-//! The Bottleship engine.
+//! The Bottleship engine: images, layers, containers, networks, volumes and a
+//! builder behind the Docker Engine API.
+//!
+//! The engine does no IO of its own. It reads no clock and no entropy, opens no
+//! file and no socket: a host hands it [`Ports`] and calls [`Engine::run`].
+//! Everything is single-threaded; an [`Engine`] is a cheap handle.
+#![forbid(unsafe_code)]
+
+pub mod api;
+pub mod clock;
+pub mod config;
+pub mod content;
+pub mod engine;
+pub mod events;
+pub mod executor;
+pub mod fetch;
+pub mod network;
+pub mod pipe;
+pub mod runtime;
+pub mod snapshot;
+pub mod store;
+pub mod units;
+
+pub use config::Config;
+pub use engine::{Engine, Ports};
+pub use executor::RunState;

@@ -1,0 +1,152 @@
+//! Snapshots of file systems, in containerd's sense: a committed snapshot is a
+//! layer on top of its parents, named by its chain id; an active one is a
+//! writable view of a committed one, named by a key.
+
+use async_trait::async_trait;
+use bottleship_oci::{ChainId, DiffId, Digest};
+use bottleship_vfs::InodeRef;
+use bytes::Bytes;
+
+use crate::content::ContentError;
+use crate::store::StoreError;
+
+/// A mounted snapshot.
+#[derive(Clone)]
+pub struct RootFs {
+    /// The merged tree, for the engine's own reading and writing.
+    pub tree: InodeRef,
+    /// The directories a kernel would mount, where there is a kernel.
+    pub overlay: Option<OverlayDirs>,
+}
+
+/// Arguments of an overlay mount, as host paths.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OverlayDirs {
+    /// Topmost first.
+    pub lower: Vec<String>,
+    /// Where changes go; `None` for a view.
+    pub upper: Option<String>,
+    /// The kernel's scratch directory.
+    pub work: Option<String>,
+    /// Where it is mounted.
+    pub merged: String,
+}
+
+/// A committed layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerInfo {
+    /// Name of this layer on its parents.
+    pub chain_id: ChainId,
+    /// Digest of the layer's uncompressed tar.
+    pub diff_id: DiffId,
+    /// The layer below.
+    pub parent: Option<ChainId>,
+    /// The content the layer was made from (compressed or not).
+    pub blob: Digest,
+    /// Bytes of this layer's files, without its parents'.
+    pub size: u64,
+}
+
+/// How a path differs between a snapshot and its parent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ChangeKind {
+    /// `C`
+    Modified,
+    /// `A`
+    Added,
+    /// `D`
+    Deleted,
+}
+
+/// One changed path.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Change {
+    /// Absolute path within the snapshot.
+    pub path: Vec<u8>,
+    /// What happened to it.
+    pub kind: ChangeKind,
+}
+
+/// What a snapshot holds beyond its parent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes of files and symbolic links, hard links once.
+    pub size: u64,
+    /// Inodes.
+    pub inodes: u64,
+}
+
+/// Why a snapshot could not be made or read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SnapshotError {
+    /// No snapshot of that key.
+    #[error("snapshot {0} does not exist")]
+    NotFound(String),
+    /// No layer of that chain id.
+    #[error("layer {0} does not exist")]
+    NoLayer(ChainId),
+    /// The key is taken.
+    #[error("snapshot {0} already exists")]
+    Exists(String),
+    /// Something is built on it.
+    #[error("layer {0} is in use")]
+    InUse(ChainId),
+    /// The layer's tar is bad, in the words of the layer package.
+    #[error("{0}")]
+    Layer(String),
+    /// The blob is missing or broken.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// The storage below failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Layers and the containers' writable file systems on them.
+#[async_trait(?Send)]
+pub trait Snapshotter {
+    /// Docker's name of the storage driver, `overlay2`.
+    fn driver(&self) -> &'static str;
+
+    /// Makes a writable snapshot on a layer (or on nothing). O(1).
+    async fn prepare(&self, key: &str, parent: Option<&ChainId>) -> Result<RootFs, SnapshotError>;
+
+    /// A read-only tree of a layer, without a key.
+    async fn view(&self, layer: Option<&ChainId>) -> Result<InodeRef, SnapshotError>;
+
+    /// The tree of an active snapshot.
+    async fn rootfs(&self, key: &str) -> Result<RootFs, SnapshotError>;
+
+    /// Makes a layer from a blob of the content store (a tar, plain or
+    /// compressed) and returns what it is; fine when it is there already.
+    async fn apply(&self, parent: Option<&ChainId>, blob: &Digest) -> Result<LayerInfo, SnapshotError>;
+
+    /// Makes what changed in an active snapshot a layer on the snapshot's
+    /// parent, and writes its tar to the content store. The snapshot stays.
+    /// `None` when nothing changed.
+    async fn commit(&self, key: &str) -> Result<Option<LayerInfo>, SnapshotError>;
+
+    /// What changed in an active snapshot, as a layer's uncompressed tar.
+    async fn diff(&self, key: &str) -> Result<Bytes, SnapshotError>;
+
+    /// What changed in an active snapshot, parents before children.
+    async fn changes(&self, key: &str) -> Result<Vec<Change>, SnapshotError>;
+
+    /// What an active snapshot holds beyond its parent.
+    async fn usage(&self, key: &str) -> Result<Usage, SnapshotError>;
+
+    /// Makes an active snapshot's changes durable.
+    async fn sync(&self, key: &str) -> Result<(), SnapshotError>;
+
+    /// Removes an active snapshot; fine when it is not there.
+    async fn remove(&self, key: &str) -> Result<(), SnapshotError>;
+
+    /// A layer, if it is there.
+    async fn layer(&self, layer: &ChainId) -> Result<Option<LayerInfo>, SnapshotError>;
+
+    /// Every layer.
+    async fn layers(&self) -> Result<Vec<LayerInfo>, SnapshotError>;
+
+    /// Removes a layer nothing is built on. The blob is the caller's.
+    async fn remove_layer(&self, layer: &ChainId) -> Result<(), SnapshotError>;
+}
