@@ -53,7 +53,9 @@ impl Default for Config {
 
 /// Docker's: 172.17–172.31 as /16 each, then 192.168 as /20 each.
 fn default_address_pools() -> Vec<(std::net::Ipv4Addr, u8, u8)> {
-    let mut pools: Vec<_> = (17..32).map(|n| (std::net::Ipv4Addr::new(172, n, 0, 0), 16, 16)).collect();
+    let mut pools: Vec<_> = (17..32)
+        .map(|n| (std::net::Ipv4Addr::new(172, n, 0, 0), 16, 16))
+        .collect();
     pools.push((std::net::Ipv4Addr::new(192, 168, 0, 0), 16, 20));
     pools
 }

@@ -82,5 +82,9 @@ pub trait ContentWriter {
     fn written(&self) -> u64;
 
     /// Verifies digest and size, then makes the content durable and visible.
-    async fn commit(self: Box<Self>, expected: &Digest, size: Option<u64>) -> Result<(), ContentError>;
+    async fn commit(
+        self: Box<Self>,
+        expected: &Digest,
+        size: Option<u64>,
+    ) -> Result<(), ContentError>;
 }

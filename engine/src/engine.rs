@@ -54,7 +54,12 @@ impl Engine {
     /// An engine on these ports.
     pub fn new(ports: Ports, config: Config) -> Self {
         let events = Events::new(ports.clock.clone());
-        Engine(Rc::new(Inner { ports, config, executor: Executor::new(), events }))
+        Engine(Rc::new(Inner {
+            ports,
+            config,
+            executor: Executor::new(),
+            events,
+        }))
     }
 
     /// Answers a request of the Engine API. The future may be polled by any
@@ -132,7 +137,11 @@ impl Engine {
     }
 
     /// Resolves with `None` when the future did not within a while.
-    pub async fn timeout<T>(&self, duration: Duration, future: impl Future<Output = T>) -> Option<T> {
+    pub async fn timeout<T>(
+        &self,
+        duration: Duration,
+        future: impl Future<Output = T>,
+    ) -> Option<T> {
         let sleep = std::pin::pin!(self.sleep(duration));
         let future = std::pin::pin!(future);
         match futures::future::select(future, sleep).await {

@@ -30,7 +30,10 @@ struct State {
 impl Events {
     /// No events yet.
     pub fn new(clock: Rc<dyn Clock>) -> Self {
-        Events { clock, state: RefCell::default() }
+        Events {
+            clock,
+            state: RefCell::default(),
+        }
     }
 
     /// Records an event of a kind of object (`container`, `image`, `network` …)
@@ -38,16 +41,25 @@ impl Events {
     pub fn emit(&self, kind: &str, action: &str, id: &str, attributes: StringMap) {
         let mut state = self.state.borrow_mut();
         // Two events never share a time, so that a client can resume after one.
-        let nanos = i64::try_from(self.clock.now().nanos()).unwrap_or(i64::MAX).max(state.last.saturating_add(1));
+        let nanos = i64::try_from(self.clock.now().nanos())
+            .unwrap_or(i64::MAX)
+            .max(state.last.saturating_add(1));
         state.last = nanos;
         let legacy = matches!(kind, "container" | "image");
         let event = Event {
             status: if legacy { action.into() } else { String::new() },
             id: if legacy { id.into() } else { String::new() },
-            from: if kind == "container" { attributes.get("image").cloned().unwrap_or_default() } else { String::new() },
+            from: if kind == "container" {
+                attributes.get("image").cloned().unwrap_or_default()
+            } else {
+                String::new()
+            },
             r#type: kind.into(),
             action: action.into(),
-            actor: Actor { id: id.into(), attributes },
+            actor: Actor {
+                id: id.into(),
+                attributes,
+            },
             scope: "local".into(),
             time: nanos.div_euclid(1_000_000_000),
             time_nano: nanos,
@@ -56,7 +68,9 @@ impl Events {
             state.kept.pop_front();
         }
         state.kept.push_back(event.clone());
-        state.listeners.retain_mut(|listener| listener.try_send(event.clone()).is_ok());
+        state
+            .listeners
+            .retain_mut(|listener| listener.try_send(event.clone()).is_ok());
     }
 
     /// Events from now on. A listener that falls too far behind is cut off.
@@ -82,6 +96,11 @@ impl Events {
 }
 
 /// Attributes from pairs.
-pub fn attributes<K: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> StringMap {
-    pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect()
+pub fn attributes<K: Into<String>, V: Into<String>>(
+    pairs: impl IntoIterator<Item = (K, V)>,
+) -> StringMap {
+    pairs
+        .into_iter()
+        .map(|(key, value)| (key.into(), value.into()))
+        .collect()
 }

@@ -68,7 +68,11 @@ impl Ready {
     }
 
     fn pop(&self) -> Option<TaskId> {
-        self.queue.lock().unwrap_or_else(|e| e.into_inner()).tasks.pop_front()
+        self.queue
+            .lock()
+            .unwrap_or_else(|e| e.into_inner())
+            .tasks
+            .pop_front()
     }
 }
 
@@ -125,15 +129,26 @@ impl Executor {
 
     /// Wakes the host's waker whenever a task becomes ready outside of a run.
     pub fn set_host_waker(&self, waker: Waker) {
-        self.0.ready.queue.lock().unwrap_or_else(|e| e.into_inner()).host = Some(waker);
+        self.0
+            .ready
+            .queue
+            .lock()
+            .unwrap_or_else(|e| e.into_inner())
+            .host = Some(waker);
     }
 
     /// Starts a future; it is dropped when it completes.
     pub fn spawn(&self, future: impl Future<Output = ()> + 'static) {
         let id = self.0.next.get();
         self.0.next.set(id + 1);
-        let waker = Waker::from(Arc::new(TaskWaker { id, ready: self.0.ready.clone() }));
-        let task = Task { future: Box::pin(future), waker };
+        let waker = Waker::from(Arc::new(TaskWaker {
+            id,
+            ready: self.0.ready.clone(),
+        }));
+        let task = Task {
+            future: Box::pin(future),
+            waker,
+        };
         self.0.tasks.borrow_mut().insert(id, Some(task));
         self.0.ready.push(id);
     }
@@ -152,7 +167,13 @@ impl Executor {
     pub fn run_until_stalled(&self) -> bool {
         let mut polled = false;
         while let Some(id) = self.0.ready.pop() {
-            let Some(mut task) = self.0.tasks.borrow_mut().get_mut(&id).and_then(Option::take) else {
+            let Some(mut task) = self
+                .0
+                .tasks
+                .borrow_mut()
+                .get_mut(&id)
+                .and_then(Option::take)
+            else {
                 continue;
             };
             polled = true;
@@ -181,7 +202,11 @@ impl Executor {
             timers.armed.insert((until, sequence), send);
             (until, sequence)
         };
-        Sleep { inner: self.0.clone(), key, fired: receive }
+        Sleep {
+            inner: self.0.clone(),
+            key,
+            fired: receive,
+        }
     }
 
     /// Completes the timers that are due. Returns the next deadline, if any.

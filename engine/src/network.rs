@@ -72,7 +72,9 @@ impl Protocol {
 
     /// From Docker's name, case-insensitively.
     pub fn parse(name: &str) -> Option<Self> {
-        [Protocol::Tcp, Protocol::Udp, Protocol::Sctp].into_iter().find(|p| name.eq_ignore_ascii_case(p.name()))
+        [Protocol::Tcp, Protocol::Udp, Protocol::Sctp]
+            .into_iter()
+            .find(|p| name.eq_ignore_ascii_case(p.name()))
     }
 }
 
@@ -116,7 +118,11 @@ pub trait Network {
 
     /// Makes a network namespace with only a loopback interface. With a resolver,
     /// the embedded DNS server answers at 127.0.0.11.
-    async fn create_sandbox(&self, sandbox: &str, resolver: Option<Resolver>) -> Result<(), NetworkError>;
+    async fn create_sandbox(
+        &self,
+        sandbox: &str,
+        resolver: Option<Resolver>,
+    ) -> Result<(), NetworkError>;
 
     /// Removes it, with its interfaces and published ports.
     async fn delete_sandbox(&self, sandbox: &str) -> Result<(), NetworkError>;

@@ -113,7 +113,9 @@ impl PipeWriter {
                 return Ok(0);
             }
             shared.held += count;
-            shared.chunks.push_back(Bytes::copy_from_slice(&data[..count]));
+            shared
+                .chunks
+                .push_back(Bytes::copy_from_slice(&data[..count]));
             (count, shared.wake_reader())
         };
         wake(waker);
@@ -249,7 +251,16 @@ pub struct Duplex {
 pub fn duplex(capacity: usize) -> (Duplex, Duplex) {
     let (a_to_b, b_from_a) = pipe(capacity);
     let (b_to_a, a_from_b) = pipe(capacity);
-    (Duplex { reader: a_from_b, writer: a_to_b }, Duplex { reader: b_from_a, writer: b_to_a })
+    (
+        Duplex {
+            reader: a_from_b,
+            writer: a_to_b,
+        },
+        Duplex {
+            reader: b_from_a,
+            writer: b_to_a,
+        },
+    )
 }
 
 #[cfg(test)]
@@ -266,7 +277,10 @@ mod tests {
         let count = written.clone();
         executor.spawn(async move {
             for _ in 0..3 {
-                writer.write(Bytes::from_static(b"abcd")).await.expect("reader lives");
+                writer
+                    .write(Bytes::from_static(b"abcd"))
+                    .await
+                    .expect("reader lives");
                 count.set(count.get() + 1);
             }
         });
@@ -277,7 +291,10 @@ mod tests {
         assert_eq!(written.get(), 2);
         let rest = executor.run(async move { reader.read_to_end(100).await });
         executor.run_until_stalled();
-        assert_eq!(futures::executor::block_on(rest), Some(Ok(b"abcdabcd".to_vec())));
+        assert_eq!(
+            futures::executor::block_on(rest),
+            Some(Ok(b"abcdabcd".to_vec()))
+        );
     }
 
     #[test]

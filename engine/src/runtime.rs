@@ -3,17 +3,16 @@
 use std::rc::Rc;
 
 use async_trait::async_trait;
-use bottleship_vfs::InodeRef;
 
 use crate::executor::RunState;
 use crate::pipe::{PipeReader, PipeWriter};
-use crate::snapshot::RootFs;
+use crate::snapshot::{RootFs, Tree};
 
 /// What a mount shows.
 #[derive(Clone)]
 pub enum MountSource {
     /// A directory or file of the engine's (a volume, a bind of the emulated host).
-    Tree(InodeRef),
+    Tree(Tree),
     /// A path of the host.
     HostPath(String),
     /// A fresh tmpfs of at most so many bytes.
@@ -292,7 +291,7 @@ pub trait Runtime {
     async fn processes(&self, id: &str) -> Result<Vec<ProcessInfo>, RuntimeError>;
 
     /// A container's root with its mounts, as processes in it see it (for `docker cp`).
-    async fn mounted_root(&self, id: &str) -> Result<Option<bottleship_vfs::InodeRef>, RuntimeError>;
+    async fn mounted_root(&self, id: &str) -> Result<Option<Tree>, RuntimeError>;
 
     /// Frees what a container that ended still holds.
     async fn delete(&self, id: &str) -> Result<(), RuntimeError>;

@@ -4,17 +4,19 @@
 
 use async_trait::async_trait;
 use bottleship_oci::{ChainId, DiffId, Digest};
-use bottleship_vfs::InodeRef;
 use bytes::Bytes;
 
 use crate::content::ContentError;
 use crate::store::StoreError;
 
+/// A directory tree: the vfs package's `InodeRef`, named here once it is there.
+pub type Tree = std::rc::Rc<dyn std::any::Any>;
+
 /// A mounted snapshot.
 #[derive(Clone)]
 pub struct RootFs {
     /// The merged tree, for the engine's own reading and writing.
-    pub tree: InodeRef,
+    pub tree: Tree,
     /// The directories a kernel would mount, where there is a kernel.
     pub overlay: Option<OverlayDirs>,
 }
@@ -112,14 +114,18 @@ pub trait Snapshotter {
     async fn prepare(&self, key: &str, parent: Option<&ChainId>) -> Result<RootFs, SnapshotError>;
 
     /// A read-only tree of a layer, without a key.
-    async fn view(&self, layer: Option<&ChainId>) -> Result<InodeRef, SnapshotError>;
+    async fn view(&self, layer: Option<&ChainId>) -> Result<Tree, SnapshotError>;
 
     /// The tree of an active snapshot.
     async fn rootfs(&self, key: &str) -> Result<RootFs, SnapshotError>;
 
     /// Makes a layer from a blob of the content store (a tar, plain or
     /// compressed) and returns what it is; fine when it is there already.
-    async fn apply(&self, parent: Option<&ChainId>, blob: &Digest) -> Result<LayerInfo, SnapshotError>;
+    async fn apply(
+        &self,
+        parent: Option<&ChainId>,
+        blob: &Digest,
+    ) -> Result<LayerInfo, SnapshotError>;
 
     /// Makes what changed in an active snapshot a layer on the snapshot's
     /// parent, and writes its tar to the content store. The snapshot stays.

@@ -21,7 +21,10 @@ pub fn human_duration(duration: Duration) -> String {
         () if hours < 24 * 7 * 2 => format!("{} days", hours / 24),
         () if hours < 24 * 30 * 2 => format!("{} weeks", hours / 24 / 7),
         () if hours < 24 * 365 * 2 => format!("{} months", hours / 24 / 30),
-        () => format!("{} years", (duration.as_secs_f64() / HOUR as f64) as u64 / 24 / 365),
+        () => format!(
+            "{} years",
+            (duration.as_secs_f64() / HOUR as f64) as u64 / 24 / 365
+        ),
     }
 }
 
@@ -40,10 +43,16 @@ pub fn parse_duration(text: &str) -> Option<i64> {
     }
     let mut total: f64 = 0.0;
     while !rest.is_empty() {
-        let digits = rest.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
+        let digits = rest
+            .bytes()
+            .take_while(|b| b.is_ascii_digit() || *b == b'.')
+            .count();
         let number: f64 = rest.get(..digits)?.parse().ok()?;
         rest = rest.get(digits..)?;
-        let letters = rest.bytes().take_while(|b| !b.is_ascii_digit() && *b != b'.').count();
+        let letters = rest
+            .bytes()
+            .take_while(|b| !b.is_ascii_digit() && *b != b'.')
+            .count();
         let scale = match rest.get(..letters)? {
             "ns" => 1.0,
             "us" | "µs" | "μs" => 1e3,
@@ -56,7 +65,11 @@ pub fn parse_duration(text: &str) -> Option<i64> {
         total += number * scale;
         rest = rest.get(letters..)?;
     }
-    (total < i64::MAX as f64).then_some(if negative { -(total as i64) } else { total as i64 })
+    (total < i64::MAX as f64).then_some(if negative {
+        -(total as i64)
+    } else {
+        total as i64
+    })
 }
 
 #[cfg(test)]
@@ -82,7 +95,11 @@ mod tests {
             (3 * 365 * 86_400, "3 years"),
         ];
         for (seconds, text) in cases {
-            assert_eq!(human_duration(Duration::from_secs(seconds)), text, "{seconds}");
+            assert_eq!(
+                human_duration(Duration::from_secs(seconds)),
+                text,
+                "{seconds}"
+            );
         }
     }
 

@@ -87,12 +87,18 @@ constructors!(
 impl ApiError {
     /// Nothing to do: 304 without a body.
     pub fn not_modified() -> Self {
-        ApiError { kind: ErrorKind::NotModified, message: String::new() }
+        ApiError {
+            kind: ErrorKind::NotModified,
+            message: String::new(),
+        }
     }
 
     /// The same error with something said before it.
     pub fn context(self, prefix: impl std::fmt::Display) -> Self {
-        ApiError { message: format!("{prefix}: {}", self.message), ..self }
+        ApiError {
+            message: format!("{prefix}: {}", self.message),
+            ..self
+        }
     }
 }
 

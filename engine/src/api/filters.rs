@@ -15,7 +15,11 @@ impl Filters {
     /// From a query's `filters`, refusing names that are not among `known`.
     pub fn from_query(query: &Query, known: &[&str]) -> Result<Self, ApiError> {
         let filters = Self::parse(query.get("filters"))?;
-        match filters.0.keys().find(|name| !known.contains(&name.as_str())) {
+        match filters
+            .0
+            .keys()
+            .find(|name| !known.contains(&name.as_str()))
+        {
             Some(name) => Err(ApiError::invalid(format!("invalid filter '{name}'"))),
             None => Ok(filters),
         }
@@ -26,13 +30,24 @@ impl Filters {
         if text.is_empty() {
             return Ok(Filters::default());
         }
-        let bad = || ApiError::invalid("invalid filter: filters must be a JSON object of names and values");
-        let value: Value = serde_json::from_str(text).map_err(|e| ApiError::invalid(format!("invalid filter: {e}")))?;
+        let bad = || {
+            ApiError::invalid("invalid filter: filters must be a JSON object of names and values")
+        };
+        let value: Value = serde_json::from_str(text)
+            .map_err(|e| ApiError::invalid(format!("invalid filter: {e}")))?;
         let mut filters = BTreeMap::new();
         for (name, values) in value.as_object().ok_or_else(bad)? {
             let values: Vec<String> = match values {
-                Value::Object(set) => set.iter().filter(|(_, on)| *on == &Value::Bool(true)).map(|(v, _)| v.clone()).collect(),
-                Value::Array(list) => list.iter().map(|v| v.as_str().map(str::to_owned)).collect::<Option<_>>().ok_or_else(bad)?,
+                Value::Object(set) => set
+                    .iter()
+                    .filter(|(_, on)| *on == &Value::Bool(true))
+                    .map(|(v, _)| v.clone())
+                    .collect(),
+                Value::Array(list) => list
+                    .iter()
+                    .map(|v| v.as_str().map(str::to_owned))
+                    .collect::<Option<_>>()
+                    .ok_or_else(bad)?,
                 _ => return Err(bad()),
             };
             filters.insert(name.clone(), values);
@@ -88,11 +103,26 @@ impl Filters {
     pub fn bool(&self, name: &str) -> Result<Option<bool>, ApiError> {
         match self.get(name) {
             [] => Ok(None),
-            [value] if matches!(value.as_str(), "1" | "true" | "True" | "TRUE" | "t" | "T") => Ok(Some(true)),
-            [value] if matches!(value.as_str(), "0" | "false" | "False" | "FALSE" | "f" | "F") => Ok(Some(false)),
+            [value] if matches!(value.as_str(), "1" | "true" | "True" | "TRUE" | "t" | "T") => {
+                Ok(Some(true))
+            }
+            [value]
+                if matches!(
+                    value.as_str(),
+                    "0" | "false" | "False" | "FALSE" | "f" | "F"
+                ) =>
+            {
+                Ok(Some(false))
+            }
             values => {
-                let values = values.iter().map(|v| format!("{v}")).collect::<Vec<_>>().join(" ");
-                Err(ApiError::invalid(format!("invalid filter '{name}=[{values}]'")))
+                let values = values
+                    .iter()
+                    .map(|v| format!("{v}"))
+                    .collect::<Vec<_>>()
+                    .join(" ");
+                Err(ApiError::invalid(format!(
+                    "invalid filter '{name}=[{values}]'"
+                )))
             }
         }
     }
@@ -105,8 +135,12 @@ impl Filters {
 
 /// `^` anchors at the start, `$` at the end, the rest is literal.
 fn pattern_matches(pattern: &str, value: &str) -> bool {
-    let (start, pattern) = pattern.strip_prefix('^').map_or((false, pattern), |rest| (true, rest));
-    let (end, pattern) = pattern.strip_suffix('$').map_or((false, pattern), |rest| (true, rest));
+    let (start, pattern) = pattern
+        .strip_prefix('^')
+        .map_or((false, pattern), |rest| (true, rest));
+    let (end, pattern) = pattern
+        .strip_suffix('$')
+        .map_or((false, pattern), |rest| (true, rest));
     match (start, end) {
         (true, true) => value == pattern,
         (true, false) => value.starts_with(pattern),
@@ -122,7 +156,10 @@ mod tests {
     #[test]
     fn both_spellings_are_read() {
         let modern = Filters::parse(r#"{"name":{"web":true,"db":false}}"#);
-        assert_eq!(modern.as_ref().map(|f| f.get("name").to_vec()), Ok(vec!["web".to_owned()]));
+        assert_eq!(
+            modern.as_ref().map(|f| f.get("name").to_vec()),
+            Ok(vec!["web".to_owned()])
+        );
         assert_eq!(Filters::parse(r#"{"name":["web"]}"#), modern);
         assert!(Filters::parse("[1]").is_err());
         assert!(Filters::parse(r#"{"a":[1]}"#).is_err());

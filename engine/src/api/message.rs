@@ -38,7 +38,8 @@ impl Body {
 
     /// The whole body, at most `limit` bytes.
     pub async fn collect(self, limit: usize) -> Result<Bytes, ApiError> {
-        let too_large = || ApiError::invalid(format!("request body exceeds the limit of {limit} bytes"));
+        let too_large =
+            || ApiError::invalid(format!("request body exceeds the limit of {limit} bytes"));
         match self {
             Body::Empty | Body::Upgrade(_) => Ok(Bytes::new()),
             Body::Bytes(bytes) if bytes.len() > limit => Err(too_large()),
@@ -112,7 +113,12 @@ pub struct Request {
 impl Request {
     /// A request without headers or body.
     pub fn new(method: Method, target: impl Into<String>) -> Self {
-        Request { method, target: target.into(), headers: HeaderMap::new(), body: Body::Empty }
+        Request {
+            method,
+            target: target.into(),
+            headers: HeaderMap::new(),
+            body: Body::Empty,
+        }
     }
 
     /// `GET`.
@@ -132,7 +138,8 @@ impl Request {
 
     /// With a JSON body.
     pub fn json(mut self, document: &impl Serialize) -> Self {
-        self.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.headers
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         self.body = serde_json::to_vec(document).unwrap_or_default().into();
         self
     }
@@ -151,8 +158,11 @@ impl Request {
 
     /// Asking for the connection, as attach and exec do.
     pub fn upgrade(self) -> Self {
-        self.header(http::header::CONNECTION, HeaderValue::from_static("Upgrade"))
-            .header(http::header::UPGRADE, HeaderValue::from_static("tcp"))
+        self.header(
+            http::header::CONNECTION,
+            HeaderValue::from_static("Upgrade"),
+        )
+        .header(http::header::UPGRADE, HeaderValue::from_static("tcp"))
     }
 }
 
@@ -171,7 +181,11 @@ pub struct Response {
 impl Response {
     /// A status without a body.
     pub fn status(status: StatusCode) -> Self {
-        Response { status, headers: HeaderMap::new(), body: Body::Empty }
+        Response {
+            status,
+            headers: HeaderMap::new(),
+            body: Body::Empty,
+        }
     }
 
     /// 204.
@@ -207,11 +221,18 @@ impl Response {
 
     /// Hands the connection over: 101 when the client asked to upgrade, else 200.
     pub fn hijack(upgrade: bool, content_type: &'static str, duplex: Duplex) -> Self {
-        let status = if upgrade { StatusCode::SWITCHING_PROTOCOLS } else { StatusCode::OK };
+        let status = if upgrade {
+            StatusCode::SWITCHING_PROTOCOLS
+        } else {
+            StatusCode::OK
+        };
         let mut response = Self::status(status).content_type(content_type);
         if upgrade {
             response = response
-                .header(http::header::CONNECTION, HeaderValue::from_static("Upgrade"))
+                .header(
+                    http::header::CONNECTION,
+                    HeaderValue::from_static("Upgrade"),
+                )
                 .header(http::header::UPGRADE, HeaderValue::from_static("tcp"));
         }
         response.body = Body::Upgrade(duplex);
@@ -277,11 +298,17 @@ impl Call {
     /// Reads a JSON body that may be missing.
     pub async fn json_or_default<T: DeserializeOwned + Default>(&mut self) -> Result<T, ApiError> {
         let bytes = self.read_body().await?;
-        if bytes.is_empty() { Ok(T::default()) } else { types::from_slice(&bytes) }
+        if bytes.is_empty() {
+            Ok(T::default())
+        } else {
+            types::from_slice(&bytes)
+        }
     }
 
     async fn read_body(&mut self) -> Result<Bytes, ApiError> {
-        std::mem::take(&mut self.body).collect(self.engine.config().max_json_body).await
+        std::mem::take(&mut self.body)
+            .collect(self.engine.config().max_json_body)
+            .await
     }
 
     /// Whether the client asks for the connection.
@@ -296,6 +323,9 @@ mod tests {
 
     #[test]
     fn json_is_escaped_as_go_escapes_it() {
-        assert_eq!(go_json(&serde_json::json!({"a": "<&>"})), b"{\"a\":\"\\u003c\\u0026\\u003e\"}\n");
+        assert_eq!(
+            go_json(&serde_json::json!({"a": "<&>"})),
+            b"{\"a\":\"\\u003c\\u0026\\u003e\"}\n"
+        );
     }
 }

@@ -18,7 +18,10 @@ impl Query {
 
     /// The first value of a name, or "".
     pub fn get(&self, name: &str) -> &str {
-        self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map_or("", |(_, value)| value)
     }
 
     /// Whether a name is there.
@@ -28,17 +31,28 @@ impl Query {
 
     /// Every value of a name.
     pub fn all(&self, name: &str) -> Vec<&str> {
-        self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
+        self.0
+            .iter()
+            .filter(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+            .collect()
     }
 
     /// moby's `BoolValue`: anything but "", 0, no, false and none is true.
     pub fn bool(&self, name: &str) -> bool {
-        !matches!(self.get(name).trim().to_ascii_lowercase().as_str(), "" | "0" | "no" | "false" | "none")
+        !matches!(
+            self.get(name).trim().to_ascii_lowercase().as_str(),
+            "" | "0" | "no" | "false" | "none"
+        )
     }
 
     /// moby's `BoolValueOrDefault`.
     pub fn bool_or(&self, name: &str, default: bool) -> bool {
-        if self.has(name) { self.bool(name) } else { default }
+        if self.has(name) {
+            self.bool(name)
+        } else {
+            default
+        }
     }
 
     /// moby's `Int64ValueOrZero`.
@@ -64,19 +78,26 @@ pub fn decode(text: &str, plus_is_blank: bool) -> String {
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut index = 0;
     while let Some(&byte) = bytes.get(index) {
-        let escape = (byte == b'%').then(|| text.get(index + 1..index + 3)).flatten();
+        let escape = (byte == b'%')
+            .then(|| text.get(index + 1..index + 3))
+            .flatten();
         match escape.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
             Some(value) => {
                 decoded.push(value);
                 index += 3;
             }
             None => {
-                decoded.push(if byte == b'+' && plus_is_blank { b' ' } else { byte });
+                decoded.push(if byte == b'+' && plus_is_blank {
+                    b' '
+                } else {
+                    byte
+                });
                 index += 1;
             }
         }
     }
-    String::from_utf8(decoded).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    String::from_utf8(decoded)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 /// Percent-encodes a query value.
@@ -84,7 +105,9 @@ pub fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => encoded.push(byte as char),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                encoded.push(byte as char)
+            }
             _ => encoded.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -110,7 +133,10 @@ mod tests {
     #[test]
     fn booleans_are_mobys() {
         let query = Query::parse("a=1&b=0&c=None&d=False&e=yes");
-        assert_eq!(["a", "b", "c", "d", "e", "f"].map(|n| query.bool(n)), [true, false, false, false, true, false]);
+        assert_eq!(
+            ["a", "b", "c", "d", "e", "f"].map(|n| query.bool(n)),
+            [true, false, false, false, true, false]
+        );
     }
 
     proptest! {

@@ -29,13 +29,21 @@ pub fn error_response(error: &ApiError) -> Response {
     if error.kind == ErrorKind::NotModified {
         return Response::status(StatusCode::NOT_MODIFIED);
     }
-    Response::json(error.kind.status(), &ErrorResponse { message: error.message.clone() })
+    Response::json(
+        error.kind.status(),
+        &ErrorResponse {
+            message: error.message.clone(),
+        },
+    )
 }
 
 fn common_headers(response: Response, builder: &'static str) -> Response {
     let api_version = HeaderValue::from_str(&ApiVersion::MAX.to_string());
     let ping = [
-        ("api-version", api_version.unwrap_or(HeaderValue::from_static("1.51"))),
+        (
+            "api-version",
+            api_version.unwrap_or(HeaderValue::from_static("1.51")),
+        ),
         ("builder-version", HeaderValue::from_static(builder)),
         ("docker-experimental", HeaderValue::from_static("false")),
         ("ostype", HeaderValue::from_static("linux")),
@@ -55,14 +63,26 @@ fn common_headers(response: Response, builder: &'static str) -> Response {
 /// Adds what marks an answer to a ping.
 pub(super) fn ping_headers(response: Response) -> Response {
     response
-        .header(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate"))
+        .header(
+            CACHE_CONTROL,
+            HeaderValue::from_static("no-cache, no-store, must-revalidate"),
+        )
         .header(PRAGMA, HeaderValue::from_static("no-cache"))
 }
 
 async fn dispatch(engine: Engine, request: Request) -> ApiResult {
-    let Request { method, target, headers, body } = request;
+    let Request {
+        method,
+        target,
+        headers,
+        body,
+    } = request;
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-    let segments: Vec<String> = path.split('/').filter(|s| !s.is_empty()).map(|s| decode(s, false)).collect();
+    let segments: Vec<String> = path
+        .split('/')
+        .filter(|s| !s.is_empty())
+        .map(|s| decode(s, false))
+        .collect();
     let mut segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let version = match segments.first().and_then(|first| version_prefix(first)) {
         Some(text) => {
@@ -71,14 +91,24 @@ async fn dispatch(engine: Engine, request: Request) -> ApiResult {
         }
         None => ApiVersion::MAX,
     };
-    let call = Call { engine, version, query: Query::parse(query), headers, body };
+    let call = Call {
+        engine,
+        version,
+        query: Query::parse(query),
+        headers,
+        body,
+    };
     route(call, &method, &segments).await
 }
 
 /// `1.43` of `v1.43`.
 fn version_prefix(segment: &str) -> Option<&str> {
     let version = segment.strip_prefix('v')?;
-    version.bytes().all(|b| b.is_ascii_digit() || b == b'.').then_some(version).filter(|v| !v.is_empty())
+    version
+        .bytes()
+        .all(|b| b.is_ascii_digit() || b == b'.')
+        .then_some(version)
+        .filter(|v| !v.is_empty())
 }
 
 fn check_version(text: &str) -> Result<ApiVersion, ApiError> {
@@ -86,7 +116,8 @@ fn check_version(text: &str) -> Result<ApiVersion, ApiError> {
         let (major, minor) = text.split_once('.')?;
         Some((major.parse().ok()?, minor.parse().ok()?))
     };
-    let (major, minor) = parse().ok_or_else(|| ApiError::invalid(format!("invalid API version {text:?}")))?;
+    let (major, minor) =
+        parse().ok_or_else(|| ApiError::invalid(format!("invalid API version {text:?}")))?;
     if major < 1 || (major == 1 && minor < ApiVersion::MIN.0) {
         return Err(ApiError::invalid(format!(
             "client version {text} is too old. Minimum supported API version is {}, please upgrade your client to a newer version",
@@ -123,7 +154,10 @@ mod tests {
             message("1.12"),
             Err("client version 1.12 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version".into())
         );
-        assert_eq!(message("1.99"), Err("client version 1.99 is too new. Maximum supported API version is 1.51".into()));
+        assert_eq!(
+            message("1.99"),
+            Err("client version 1.99 is too new. Maximum supported API version is 1.51".into())
+        );
         assert!(check_version("1").is_err() && check_version("1.2.3").is_err());
     }
 }

@@ -75,8 +75,14 @@ mod tests {
 
     #[test]
     fn a_frame_is_what_docker_sends() {
-        assert_eq!(frame(StdStream::Stderr, b"hi").as_ref(), b"\x02\0\0\0\0\0\0\x02hi");
-        assert_eq!(Demux::default().push(b"\x07\0\0\0\0\0\0\x02hi"), Err(BadHeader(7)));
+        assert_eq!(
+            frame(StdStream::Stderr, b"hi").as_ref(),
+            b"\x02\0\0\0\0\0\0\x02hi"
+        );
+        assert_eq!(
+            Demux::default().push(b"\x07\0\0\0\0\0\0\x02hi"),
+            Err(BadHeader(7))
+        );
     }
 
     proptest! {

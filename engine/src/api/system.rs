@@ -16,7 +16,10 @@ pub const SERVER_VERSION: &str = "28.5.1";
 pub const SERVER_HEADER: &str = "Docker/28.5.1 (linux)";
 
 pub async fn ping(_call: Call) -> ApiResult {
-    Ok(ping_headers(Response::with("text/plain; charset=utf-8", Body::Bytes("OK".into()))))
+    Ok(ping_headers(Response::with(
+        "text/plain; charset=utf-8",
+        Body::Bytes("OK".into()),
+    )))
 }
 
 pub async fn version(call: Call) -> ApiResult {
@@ -36,12 +39,18 @@ pub async fn version(call: Call) -> ApiResult {
         ]
         .map(|(key, value)| (key.to_string(), value)),
     );
-    let component = |name: &str, version: &str, details| ComponentVersion { name: name.into(), version: version.into(), details };
+    let component = |name: &str, version: &str, details| ComponentVersion {
+        name: name.into(),
+        version: version.into(),
+        details,
+    };
     let commit = || StringMap::from([("GitCommit".to_string(), own.clone())]);
     Ok(Response::json(
         StatusCode::OK,
         &VersionResponse {
-            platform: Some(PlatformName { name: format!("Bottleship {own}") }),
+            platform: Some(PlatformName {
+                name: format!("Bottleship {own}"),
+            }),
             components: Some(vec![
                 component("Engine", SERVER_VERSION, details),
                 component("containerd", &own, commit()),
@@ -68,14 +77,22 @@ pub fn parse_time(text: &str, now: Timestamp) -> Result<Option<Timestamp>, ApiEr
     if text.is_empty() {
         return Ok(None);
     }
-    if let Some(duration) = parse_duration(text).filter(|_| text.ends_with(|c: char| c.is_ascii_alphabetic())) {
-        return Ok(Some(Timestamp::from_nanos(now.nanos() - i128::from(duration))));
+    if let Some(duration) =
+        parse_duration(text).filter(|_| text.ends_with(|c: char| c.is_ascii_alphabetic()))
+    {
+        return Ok(Some(Timestamp::from_nanos(
+            now.nanos() - i128::from(duration),
+        )));
     }
     if let Some(time) = Timestamp::parse(text) {
         return Ok(Some(time));
     }
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let bad = || ApiError::invalid(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"));
+    let bad = || {
+        ApiError::invalid(format!(
+            "strconv.ParseInt: parsing {text:?}: invalid syntax"
+        ))
+    };
     let seconds: i64 = seconds.parse().map_err(|_| bad())?;
     if fraction.len() > 9 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
         return Err(bad());
@@ -85,7 +102,20 @@ pub fn parse_time(text: &str, now: Timestamp) -> Result<Option<Timestamp>, ApiEr
 }
 
 const EVENT_FILTERS: &[&str] = &[
-    "config", "container", "daemon", "event", "image", "label", "network", "node", "plugin", "scope", "secret", "service", "type", "volume",
+    "config",
+    "container",
+    "daemon",
+    "event",
+    "image",
+    "label",
+    "network",
+    "node",
+    "plugin",
+    "scope",
+    "secret",
+    "service",
+    "type",
+    "volume",
 ];
 
 pub async fn events(call: Call) -> ApiResult {
@@ -96,7 +126,9 @@ pub async fn events(call: Call) -> ApiResult {
     let until = parse_time(call.query.get("until"), now)?;
     if let (Some(since), Some(until)) = (since, until) {
         if since > until {
-            return Err(ApiError::invalid("`since` time cannot be after `until` time"));
+            return Err(ApiError::invalid(
+                "`since` time cannot be after `until` time",
+            ));
         }
     }
     let listener = engine.events().subscribe();
@@ -104,7 +136,11 @@ pub async fn events(call: Call) -> ApiResult {
         let time = Timestamp::from_nanos(event.time_nano.into());
         since.is_none_or(|since| time >= since) && until.is_none_or(|until| time <= until)
     };
-    let past = if since.is_some() || until.is_some() { engine.events().past() } else { Vec::new() };
+    let past = if since.is_some() || until.is_some() {
+        engine.events().past()
+    } else {
+        Vec::new()
+    };
     let past: Vec<Event> = past.into_iter().filter(|event| in_time(event)).collect();
     let deadline = until.map(|until| until.since(now).clamp(0, i128::from(u64::MAX)) as u64);
     let end = {
@@ -130,21 +166,34 @@ fn event_matches(filters: &Filters, event: &Event) -> bool {
         let wanted = filters.get(filter);
         wanted.is_empty()
             || (event.r#type == filter
-                && wanted.iter().any(|w| *w == event.actor.id || event.actor.id.starts_with(w.as_str()) || attribute("name") == Some(w)))
+                && wanted.iter().any(|w| {
+                    *w == event.actor.id
+                        || event.actor.id.starts_with(w.as_str())
+                        || attribute("name") == Some(w)
+                }))
     };
-    let action = |wanted: &String| *wanted == event.action || event.action.starts_with(&format!("{wanted}:"));
+    let action = |wanted: &String| {
+        *wanted == event.action || event.action.starts_with(&format!("{wanted}:"))
+    };
     let actions = filters.get("event");
     let image = filters.get("image");
     let image_matches = image.is_empty()
         || image.iter().any(|wanted| {
-            let strip = |name: &str| name.rsplit_once(':').map_or(name.to_owned(), |(repository, _)| repository.to_owned());
+            let strip = |name: &str| {
+                name.rsplit_once(':')
+                    .map_or(name.to_owned(), |(repository, _)| repository.to_owned())
+            };
             let is = |name: &str| name == wanted || strip(name) == *wanted;
-            is(&event.actor.id) || attribute("name").is_some_and(is) || attribute("image").is_some_and(is)
+            is(&event.actor.id)
+                || attribute("name").is_some_and(is)
+                || attribute("image").is_some_and(is)
         });
     (actions.is_empty() || actions.iter().any(action))
         && filters.matches_exactly("type", &event.r#type)
         && filters.matches_exactly("scope", &event.scope)
-        && ["container", "volume", "network", "daemon", "plugin"].into_iter().all(of_kind)
+        && ["container", "volume", "network", "daemon", "plugin"]
+            .into_iter()
+            .all(of_kind)
         && image_matches
         && filters.matches_labels(attribute)
 }

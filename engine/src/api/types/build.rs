@@ -57,23 +57,37 @@ pub struct JsonError {
 impl JsonMessage {
     /// `{"stream": …}`.
     pub fn stream(text: impl Into<String>) -> Self {
-        JsonMessage { stream: text.into(), ..Self::default() }
+        JsonMessage {
+            stream: text.into(),
+            ..Self::default()
+        }
     }
 
     /// `{"status": …, "id": …}`; an empty id is left out.
     pub fn status(id: impl Into<String>, status: impl Into<String>) -> Self {
-        JsonMessage { id: id.into(), status: status.into(), ..Self::default() }
+        JsonMessage {
+            id: id.into(),
+            status: status.into(),
+            ..Self::default()
+        }
     }
 
     /// `{"errorDetail": {…}, "error": …}`.
     pub fn error(code: i64, message: impl Into<String>) -> Self {
         let message = message.into();
-        JsonMessage { error: message.clone(), error_detail: Some(JsonError { code, message }), ..Self::default() }
+        JsonMessage {
+            error: message.clone(),
+            error_detail: Some(JsonError { code, message }),
+            ..Self::default()
+        }
     }
 
     /// `{"aux": …}`.
     pub fn aux(value: Value) -> Self {
-        JsonMessage { aux: Some(value), ..Self::default() }
+        JsonMessage {
+            aux: Some(value),
+            ..Self::default()
+        }
     }
 
     /// The line as it goes over the wire, with Go's `\r\n`.

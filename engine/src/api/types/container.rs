@@ -2,7 +2,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EndpointSettings, HostConfig, NetworkSettings, Resources, RestartPolicy, StringMap, StringSet, Timestamp, is_default, str_slice};
+use super::{
+    EndpointSettings, HostConfig, NetworkSettings, Resources, RestartPolicy, StringMap, StringSet,
+    Timestamp, is_default, str_slice,
+};
 
 /// What runs in a container, independent of the host.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

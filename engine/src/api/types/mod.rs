@@ -70,17 +70,21 @@ pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 /// Go's `strslice.StrSlice`: a string or a list of strings.
-pub(crate) fn str_slice<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+pub(crate) fn str_slice<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<String>>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum StrSlice {
         One(String),
         Many(Vec<String>),
     }
-    Ok(Option::<StrSlice>::deserialize(deserializer)?.map(|value| match value {
-        StrSlice::One(one) => vec![one],
-        StrSlice::Many(many) => many,
-    }))
+    Ok(
+        Option::<StrSlice>::deserialize(deserializer)?.map(|value| match value {
+            StrSlice::One(one) => vec![one],
+            StrSlice::Many(many) => many,
+        }),
+    )
 }
 
 /// Reads a JSON document as Go does: `null` leaves a field alone.
@@ -93,7 +97,8 @@ pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         }
     })?;
     drop_nulls(&mut value, 0);
-    serde_json::from_value(value).map_err(|error| ApiError::invalid(format!("invalid JSON: {error}")))
+    serde_json::from_value(value)
+        .map_err(|error| ApiError::invalid(format!("invalid JSON: {error}")))
 }
 
 /// serde_json itself refuses nesting beyond 128, which bounds the recursion.
@@ -104,9 +109,12 @@ fn drop_nulls(value: &mut Value, depth: usize) {
     match value {
         Value::Object(map) => {
             map.retain(|_, member| !member.is_null());
-            map.values_mut().for_each(|member| drop_nulls(member, depth + 1));
+            map.values_mut()
+                .for_each(|member| drop_nulls(member, depth + 1));
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| drop_nulls(item, depth + 1)),
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|item| drop_nulls(item, depth + 1)),
         _ => {}
     }
 }

@@ -2,7 +2,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BuildCacheRecord, ContainerSummary, Empty, ImageSummary, StringMap, Volume, is_default};
+use super::{
+    BuildCacheRecord, ContainerSummary, Empty, ImageSummary, StringMap, Volume, is_default,
+};
 
 /// `GET /version`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -72,15 +72,24 @@ impl Timestamp {
         let bytes = text.as_bytes();
         let number = |from: usize, to: usize| -> Option<i64> {
             let digits = text.get(from..to)?;
-            digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
+            digits
+                .bytes()
+                .all(|b| b.is_ascii_digit())
+                .then(|| digits.parse().ok())?
         };
-        let at = |index: usize, allowed: &[u8]| bytes.get(index).is_some_and(|b| allowed.contains(b));
+        let at =
+            |index: usize, allowed: &[u8]| bytes.get(index).is_some_and(|b| allowed.contains(b));
         if !(at(4, b"-") && at(7, b"-") && at(10, b"Tt ") && at(13, b":") && at(16, b":")) {
             return None;
         }
         let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
         let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-        if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+        if !(1..=12).contains(&month)
+            || !(1..=31).contains(&day)
+            || hour > 23
+            || minute > 59
+            || second > 60
+        {
             return None;
         }
         let mut rest = text.get(19..)?;
@@ -102,7 +111,9 @@ impl Timestamp {
             }
             _ => return None,
         };
-        let seconds = days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset;
+        let seconds =
+            days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second
+                - offset;
         Some(Timestamp(i128::from(seconds) * NANOS + nanos))
     }
 
@@ -123,7 +134,14 @@ impl Timestamp {
         let seconds = self.seconds();
         let (year, month, day) = civil_from_days(seconds.div_euclid(86_400));
         let time = seconds.rem_euclid(86_400) as u32;
-        (year, month as u32, day as u32, time / 3600, time / 60 % 60, time % 60)
+        (
+            year,
+            month as u32,
+            day as u32,
+            time / 3600,
+            time / 60 % 60,
+            time % 60,
+        )
     }
 }
 
@@ -141,11 +159,16 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days - era * 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month, day)
 }
@@ -180,7 +203,8 @@ impl<'de> Deserialize<'de> for Timestamp {
         if text.is_empty() {
             return Ok(Timestamp::ZERO);
         }
-        Timestamp::parse(&text).ok_or_else(|| de::Error::custom(format!("cannot parse {text:?} as a time")))
+        Timestamp::parse(&text)
+            .ok_or_else(|| de::Error::custom(format!("cannot parse {text:?} as a time")))
     }
 }
 
@@ -192,16 +216,32 @@ mod tests {
     #[test]
     fn times_print_as_go_prints_them() {
         assert_eq!(Timestamp::ZERO.to_string(), "0001-01-01T00:00:00Z");
-        assert_eq!(Timestamp::from_unix(1_795_428_937, 206_507_972).to_string(), "2026-11-23T10:15:37.206507972Z");
-        assert_eq!(Timestamp::from_unix(0, 500_000_000).to_string(), "1970-01-01T00:00:00.5Z");
-        assert_eq!(Timestamp::from_unix(0, 500_000_000).fixed(), "1970-01-01T00:00:00.500000000Z");
+        assert_eq!(
+            Timestamp::from_unix(1_795_428_937, 206_507_972).to_string(),
+            "2026-11-23T10:15:37.206507972Z"
+        );
+        assert_eq!(
+            Timestamp::from_unix(0, 500_000_000).to_string(),
+            "1970-01-01T00:00:00.5Z"
+        );
+        assert_eq!(
+            Timestamp::from_unix(0, 500_000_000).fixed(),
+            "1970-01-01T00:00:00.500000000Z"
+        );
     }
 
     #[test]
     fn offsets_are_applied() {
         let parsed = Timestamp::parse("2026-11-23T12:15:37.5+02:00");
         assert_eq!(parsed, Timestamp::parse("2026-11-23T10:15:37.5Z"));
-        for bad in ["", "2026", "2026-13-01T00:00:00Z", "2026-11-23T10:15:37", "2026-11-23T10:15:37.Z", "aaaa-bb-ccTdd:ee:ffZ"] {
+        for bad in [
+            "",
+            "2026",
+            "2026-13-01T00:00:00Z",
+            "2026-11-23T10:15:37",
+            "2026-11-23T10:15:37.Z",
+            "aaaa-bb-ccTdd:ee:ffZ",
+        ] {
             assert_eq!(Timestamp::parse(bad), None, "{bad}");
         }
     }
