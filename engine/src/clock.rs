@@ -1,5 +1,9 @@
 //! Time and randomness, handed in by the host.
 
+use std::cell::Cell;
+
+use sha2::{Digest, Sha256};
+
 use crate::api::types::Timestamp;
 
 /// The host's clocks. The engine reads no other.
@@ -28,6 +32,73 @@ pub fn random_id(entropy: &dyn Entropy) -> String {
         // A source stuck at zero would loop for ever.
         if !id[..12].bytes().all(|b| b.is_ascii_digit()) || bytes == [0; 32] {
             return id;
+        }
+    }
+}
+
+/// A clock that only moves when told to: replays and tests.
+pub struct ManualClock {
+    start: Timestamp,
+    elapsed: Cell<u64>,
+}
+
+impl ManualClock {
+    /// A clock standing at that time.
+    pub fn new(start: Timestamp) -> Self {
+        ManualClock {
+            start,
+            elapsed: Cell::new(0),
+        }
+    }
+
+    /// Moves on by so many nanoseconds.
+    pub fn advance(&self, nanos: u64) {
+        self.elapsed.set(self.elapsed.get() + nanos);
+    }
+
+    /// Moves on to a monotonic time, in nanoseconds; never back.
+    pub fn advance_to(&self, monotonic: u64) {
+        self.elapsed.set(self.elapsed.get().max(monotonic));
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_nanos(self.start.nanos() + i128::from(self.elapsed.get()))
+    }
+
+    fn monotonic(&self) -> u64 {
+        self.elapsed.get()
+    }
+}
+
+/// Pseudo-random bytes from a seed (SHA-256 of seed and counter): the same seed
+/// gives the same run.
+pub struct SeededEntropy {
+    seed: [u8; 32],
+    counter: Cell<u64>,
+}
+
+impl SeededEntropy {
+    /// Bytes from that seed.
+    pub fn new(seed: [u8; 32]) -> Self {
+        SeededEntropy {
+            seed,
+            counter: Cell::new(0),
+        }
+    }
+}
+
+impl Entropy for SeededEntropy {
+    fn fill(&self, buffer: &mut [u8]) {
+        for chunk in buffer.chunks_mut(32) {
+            let counter = self.counter.get();
+            self.counter.set(counter + 1);
+            let block = Sha256::new()
+                .chain_update(self.seed)
+                .chain_update(counter.to_le_bytes())
+                .finalize();
+            chunk.copy_from_slice(&block[..chunk.len()]);
         }
     }
 }

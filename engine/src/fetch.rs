@@ -41,3 +41,16 @@ pub trait Fetch {
     /// Sends a request and resolves when the answer's headers are there.
     async fn fetch(&self, request: FetchRequest) -> Result<FetchResponse, FetchError>;
 }
+
+/// A host without a network.
+pub struct NoFetch;
+
+#[async_trait(?Send)]
+impl Fetch for NoFetch {
+    async fn fetch(&self, request: FetchRequest) -> Result<FetchResponse, FetchError> {
+        Err(FetchError(format!(
+            "{} {:?}: network is unreachable",
+            request.method, request.url
+        )))
+    }
+}

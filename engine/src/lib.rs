@@ -10,6 +10,7 @@ pub mod api;
 pub mod clock;
 pub mod config;
 pub mod content;
+pub mod emulated;
 pub mod engine;
 pub mod events;
 pub mod executor;

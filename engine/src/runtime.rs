@@ -3,16 +3,17 @@
 use std::rc::Rc;
 
 use async_trait::async_trait;
+use bottleship_vfs::InodeRef;
 
 use crate::executor::RunState;
 use crate::pipe::{PipeReader, PipeWriter};
-use crate::snapshot::{RootFs, Tree};
+use crate::snapshot::RootFs;
 
 /// What a mount shows.
 #[derive(Clone)]
 pub enum MountSource {
     /// A directory or file of the engine's (a volume, a bind of the emulated host).
-    Tree(Tree),
+    Tree(InodeRef),
     /// A path of the host.
     HostPath(String),
     /// A fresh tmpfs of at most so many bytes.
@@ -291,7 +292,7 @@ pub trait Runtime {
     async fn processes(&self, id: &str) -> Result<Vec<ProcessInfo>, RuntimeError>;
 
     /// A container's root with its mounts, as processes in it see it (for `docker cp`).
-    async fn mounted_root(&self, id: &str) -> Result<Option<Tree>, RuntimeError>;
+    async fn mounted_root(&self, id: &str) -> Result<Option<InodeRef>, RuntimeError>;
 
     /// Frees what a container that ended still holds.
     async fn delete(&self, id: &str) -> Result<(), RuntimeError>;

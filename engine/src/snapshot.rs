@@ -4,19 +4,17 @@
 
 use async_trait::async_trait;
 use bottleship_oci::{ChainId, DiffId, Digest};
+use bottleship_vfs::InodeRef;
 use bytes::Bytes;
 
 use crate::content::ContentError;
 use crate::store::StoreError;
 
-/// A directory tree: the vfs package's `InodeRef`, named here once it is there.
-pub type Tree = std::rc::Rc<dyn std::any::Any>;
-
 /// A mounted snapshot.
 #[derive(Clone)]
 pub struct RootFs {
     /// The merged tree, for the engine's own reading and writing.
-    pub tree: Tree,
+    pub tree: InodeRef,
     /// The directories a kernel would mount, where there is a kernel.
     pub overlay: Option<OverlayDirs>,
 }
@@ -114,7 +112,7 @@ pub trait Snapshotter {
     async fn prepare(&self, key: &str, parent: Option<&ChainId>) -> Result<RootFs, SnapshotError>;
 
     /// A read-only tree of a layer, without a key.
-    async fn view(&self, layer: Option<&ChainId>) -> Result<Tree, SnapshotError>;
+    async fn view(&self, layer: Option<&ChainId>) -> Result<InodeRef, SnapshotError>;
 
     /// The tree of an active snapshot.
     async fn rootfs(&self, key: &str) -> Result<RootFs, SnapshotError>;
