@@ -1,0 +1,143 @@
+// Builds the site's page: bundles web/js, copies static/, names files by content, writes the service worker's list.
+// usage: node web/build.mjs [--wasm DIR] [--out DIR] [--minify=false]
+//   --wasm  holds wasm-bindgen's output, bottleship_web.js and bottleship_web_bg.wasm (default target/wasm)
+//   --out   the site (default target/site)
+import { createHash } from 'node:crypto';
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import * as esbuild from 'esbuild';
+
+const web = dirname(fileURLToPath(import.meta.url));
+const root = dirname(web);
+const { values } = parseArgs({
+  options: {
+    wasm: { type: 'string', default: join(root, 'target/wasm') },
+    out: { type: 'string', default: join(root, 'target/site') },
+    minify: { type: 'string', default: 'true' },
+  },
+});
+const wasmDir = resolve(values.wasm);
+const out = resolve(values.out);
+const glue = join(wasmDir, 'bottleship_web.js');
+const wasm = join(wasmDir, 'bottleship_web_bg.wasm');
+if (!existsSync(glue)) {
+  console.error(`build: ${glue} is missing; build package bottleship-web for wasm32-unknown-unknown and run wasm-bindgen first (cargo xtask build does both)`);
+  process.exit(1);
+}
+
+/** @param {Uint8Array | string} bytes */
+const digest = (bytes) => createHash('sha256').update(bytes).digest('base64url').slice(0, 10);
+
+mkdirSync(out, { recursive: true });
+rmSync(join(out, 'assets'), { recursive: true, force: true });
+mkdirSync(join(out, 'assets'));
+
+const wasmName = existsSync(wasm) ? `assets/bottleship-${digest(readFileSync(wasm))}.wasm` : '';
+if (wasmName) cpSync(wasm, join(out, wasmName));
+
+/** @type {esbuild.BuildOptions} */
+const common = {
+  absWorkingDir: web,
+  bundle: true,
+  format: 'esm',
+  target: 'es2022',
+  minify: values.minify !== 'false',
+  legalComments: 'none',
+  metafile: true,
+  outdir: out,
+  outbase: join(web, 'js'),
+  entryNames: 'assets/[name]-[hash]',
+  chunkNames: 'assets/[name]-[hash]',
+  assetNames: 'assets/[name]-[hash]',
+  nodePaths: [join(web, 'node_modules')],
+  logLevel: 'warning',
+};
+/** The output of an entry point. @param {esbuild.Metafile} meta @param {string} entry */
+const outputOf = (meta, entry) => {
+  const found = Object.entries(meta.outputs).find(([, o]) => o.entryPoint && resolve(web, o.entryPoint) === resolve(web, entry));
+  if (!found) throw new Error(`no output for ${entry}`);
+  return relative(out, resolve(web, found[0])).replaceAll('\\', '/');
+};
+
+const worker = await esbuild.build({
+  ...common,
+  entryPoints: ['js/worker.js'],
+  alias: { 'bottleship-wasm': glue },
+});
+const workerName = outputOf(worker.metafile, 'js/worker.js');
+
+const page = await esbuild.build({
+  ...common,
+  splitting: true,
+  entryPoints: ['js/main.js', '../static/app.css'],
+  define: {
+    BOTTLESHIP_WORKER: JSON.stringify(`./${workerName}`),
+    BOTTLESHIP_WASM: JSON.stringify(wasmName && `./${wasmName}`),
+  },
+});
+const mainName = outputOf(page.metafile, 'js/main.js');
+const cssName = outputOf(page.metafile, '../static/app.css');
+
+// What the first paint needs beside main: its static imports.
+const statics = [];
+const queue = [mainName];
+while (queue.length) {
+  const key = Object.keys(page.metafile.outputs).find((k) => relative(out, resolve(web, k)) === queue[0]);
+  queue.shift();
+  for (const i of page.metafile.outputs[key ?? ''].imports) {
+    const name = relative(out, resolve(web, i.path)).replaceAll('\\', '/');
+    if (i.kind === 'import-statement' && !statics.includes(name)) {
+      statics.push(name);
+      queue.push(name);
+    }
+  }
+}
+
+// static/ as it is, except the templates.
+const bundled = new Set(['index.html', 'app.css', 'tokens.css', 'ui.css']);
+const copied = [];
+/** @param {string} dir */
+const copy = (dir) => {
+  for (const name of readdirSync(join(root, 'static', dir))) {
+    const path = join(dir, name);
+    if (statSync(join(root, 'static', path)).isDirectory()) {
+      if (path !== 'images') copy(path);
+    } else if (!bundled.has(path)) {
+      mkdirSync(join(out, dir), { recursive: true });
+      cpSync(join(root, 'static', path), join(out, path));
+      copied.push(path.replaceAll('\\', '/'));
+    }
+  }
+};
+copy('');
+
+const preload = [
+  `<link rel="stylesheet" href="./${cssName}">`,
+  `<link rel="modulepreload" href="./${mainName}">`,
+  ...statics.map((s) => `<link rel="modulepreload" href="./${s}">`),
+  ...(wasmName ? [`<link rel="preload" as="fetch" type="application/wasm" crossorigin href="./${wasmName}">`] : []),
+  `<link rel="preload" as="fetch" crossorigin href="./host.tar">`,
+].join('\n');
+const html = readFileSync(join(root, 'static/index.html'), 'utf8')
+  .replace('<!-- build:head -->', () => preload)
+  .replace('<!-- build:main -->', () => `<script type="module" src="./${mainName}"></script>`);
+writeFileSync(join(out, 'index.html'), html);
+
+const built = [...Object.keys(worker.metafile.outputs), ...Object.keys(page.metafile.outputs)].map((k) => relative(out, resolve(web, k)).replaceAll('\\', '/'));
+const precache = [...new Set([...built, ...copied.filter((c) => /^(icons\/|manifest)/.test(c)), ...(wasmName ? [wasmName] : []), 'index.html'])].sort();
+const list = precache.map((path) => ({ path, hash: digest(readFileSync(join(out, path))) }));
+const version = digest(JSON.stringify(list));
+const sw = await esbuild.build({
+  ...common,
+  metafile: false,
+  write: false,
+  entryPoints: ['js/sw.js'],
+  format: 'iife',
+  define: { BOTTLESHIP_VERSION: JSON.stringify(version), BOTTLESHIP_PRECACHE: JSON.stringify(list.map((l) => l.path)) },
+});
+writeFileSync(join(out, 'sw.js'), sw.outputFiles[0].contents);
+
+const kb = (/** @type {string} */ n) => `${(statSync(join(out, n)).size / 1000).toFixed(0)} kB`;
+console.log(`page ${version}: ${mainName} ${kb(mainName)}, ${workerName} ${kb(workerName)}, ${cssName} ${kb(cssName)}${wasmName ? `, ${wasmName} ${kb(wasmName)}` : ''}`);

@@ -1,0 +1,9 @@
+// Written by build.mjs.
+declare const BOTTLESHIP_WORKER: string;
+declare const BOTTLESHIP_WASM: string;
+declare const BOTTLESHIP_VERSION: string;
+declare const BOTTLESHIP_PRECACHE: string[];
+declare module 'bottleship-wasm' {
+  export default function init(options?: { module_or_path?: WebAssembly.Module }): Promise<unknown>;
+  export class BottleshipEngine {}
+}

@@ -1,0 +1,94 @@
+/**
+ * The messages between the page and the worker that holds the Docker host. This file is their one description; both
+ * sides import its types. All bytes are `Uint8Array`s whose buffers are transferred, never copied.
+ *
+ * One exchange:
+ *   page → boot        → worker takes the store's lock, starts the engine, posts `state` until it is `ready`
+ *   page → open        → worker opens a pty with a shell on it and posts `out` as it speaks, `closed` when it ends
+ *   page → call, api   → worker posts `result` or `failed`; for `api` first `head`, then `chunk`s
+ * The page answers every `out` with `ack`: what is not acknowledged (at most WINDOW bytes a terminal) is not read from
+ * the pty, so that a program that prints without end waits instead of filling memory.
+ *
+ * @typedef {{ t: 'boot', module: WebAssembly.Module | null, rootfs: ArrayBuffer | null, store: string, steal: boolean }} Boot
+ *   `module`: the compiled engine. `rootfs`: the host's root file system as a tar. `store`: the IndexedDB database's
+ *   name. `steal`: take the store from another tab that has it open.
+ * @typedef {{ t: 'open', term: number, cols: number, rows: number }} Open
+ * @typedef {{ t: 'in', term: number, data: Uint8Array }} Input
+ * @typedef {{ t: 'resize', term: number, cols: number, rows: number }} Resize
+ * @typedef {{ t: 'close', term: number }} Close  hangs up the terminal: its shell gets SIGHUP
+ * @typedef {{ t: 'ack', term: number, bytes: number }} Ack
+ * @typedef {{ t: 'call', id: number, name: keyof Calls, args: unknown[] }} Call
+ * @typedef {{ t: 'api', id: number, method: string, path: string, headers: [string, string][], body: Uint8Array | null }} Api
+ *   one request of the Docker Engine API
+ * @typedef {{ t: 'cancel', id: number }} Cancel  the answer to `call` or `api` is not wanted any more
+ * @typedef {Boot | Open | Input | Resize | Close | Ack | Call | Api | Cancel} ToWorker
+ *
+ * @typedef {{ t: 'state', state: 'starting' | 'ready' | 'taken' | 'lost' | 'stopped', message?: string, fresh?: boolean }} State
+ *   `taken`: another tab has the store. `lost`: another tab took it. `stopped`: the engine failed, `message` says how.
+ *   `fresh` (with `ready`): nothing was saved before.
+ * @typedef {{ t: 'out', term: number, data: Uint8Array }} Output
+ * @typedef {{ t: 'closed', term: number, exitCode: number }} Closed
+ * @typedef {{ t: 'result', id: number, value: unknown }} Result  for `api`: the end of the body
+ * @typedef {{ t: 'failed', id: number, message: string }} Failed
+ * @typedef {{ t: 'head', id: number, status: number, headers: [string, string][] }} Head
+ * @typedef {{ t: 'chunk', id: number, data: Uint8Array }} Chunk
+ * @typedef {State | Output | Closed | Result | Failed | Head | Chunk} FromWorker
+ *
+ * @typedef {object} ExecResult
+ * @property {number} exitCode
+ * @property {string} stdout
+ * @property {string} stderr
+ * @property {number} ms wall time
+ *
+ * @typedef {object} Entry a directory's entry
+ * @property {string} name
+ * @property {'file' | 'dir' | 'symlink' | 'other'} type
+ * @property {number} size bytes
+ * @property {number} mode permission bits
+ * @property {number} mtime milliseconds since 1970
+ *
+ * @typedef {object} Calls what `call` can ask, with arguments and answer; paths are absolute, in the host's file system
+ * @property {(line: string) => ExecResult} exec runs a line in a shell of the host, standard input empty
+ * @property {(path: string) => Uint8Array} readFile
+ * @property {(path: string, data: Uint8Array) => void} writeFile creates or replaces, keeping an existing file's mode
+ * @property {(path: string) => Entry[]} list
+ * @property {(path: string) => void} makeDir
+ * @property {(path: string) => void} remove a file or an empty directory
+ * @property {(from: string, to: string) => void} rename
+ * @property {() => void} reset forgets everything stored; the worker is of no use afterwards
+ * @property {() => Uint8Array} export everything stored, as one archive
+ *
+ * What the worker needs of the engine (wasm-bindgen's class in web/src/lib.rs; tests/e2e/double has another):
+ * @typedef {object} Engine
+ * @property {(now: number, monotonic: number, instructions: number) => number} run
+ *   runs at most so many guest instructions; `now` in ms since 1970, `monotonic` in ms. Answers 0 (more to do now),
+ *   Infinity (nothing to do until input comes), or the ms until there is.
+ * @property {(cols: number, rows: number) => number} open
+ * @property {(term: number, max: number) => Uint8Array | undefined} read output of a terminal, if there is any
+ * @property {(term: number, data: Uint8Array) => void} write
+ * @property {(term: number, cols: number, rows: number) => void} resize
+ * @property {(term: number) => void} close
+ * @property {(term: number) => number | undefined} exited the exit code once the shell has ended and all was read
+ * @property {(line: string) => Promise<{ exitCode: number, stdout: string, stderr: string }>} exec
+ * @property {(id: number, method: string, path: string, headers: [string, string][], body: Uint8Array | undefined,
+ *   head: (status: number, headers: [string, string][]) => void, chunk: (data: Uint8Array) => void) => Promise<void>} request
+ * @property {(id: number) => void} cancel
+ * @property {(path: string) => Promise<Uint8Array>} readFile
+ * @property {(path: string, data: Uint8Array) => Promise<void>} writeFile
+ * @property {(path: string) => Promise<Entry[]>} list
+ * @property {(path: string) => Promise<void>} makeDir
+ * @property {(path: string) => Promise<void>} remove
+ * @property {(from: string, to: string) => Promise<void>} rename
+ * @property {() => Promise<void>} reset
+ * @property {() => Promise<Uint8Array>} export
+ *
+ * @typedef {object} EngineClass
+ * @property {(options: { store: string, rootfs?: Uint8Array, now: number, monotonic: number }, wake: () => void) =>
+ *   Promise<Engine>} start `wake` is called when something became runnable
+ */
+
+/** Bytes of a terminal's output that may be on their way to the page. */
+export const WINDOW = 256 * 1024;
+
+/** Terminal sizes outside are clamped. */
+export const SIZE = { cols: [2, 500], rows: [1, 300] };

@@ -1,0 +1,78 @@
+// Keeps the page working without a network: what the build made is kept whole, one version at a time.
+/* global BOTTLESHIP_VERSION, BOTTLESHIP_PRECACHE */
+const VERSION = `page-${BOTTLESHIP_VERSION}`;
+const ROOTFS = 'rootfs';
+const scope = new URL(self.registration.scope);
+const list = BOTTLESHIP_PRECACHE.map((path) => new URL(path, scope).href);
+const index = new URL('index.html', scope).href;
+const rootfs = new URL('host.tar', scope).href;
+
+self.addEventListener('install', (event) => {
+  event.waitUntil(
+    (async () => {
+      const cache = await caches.open(VERSION);
+      // Named by content: what the HTTP cache has is right. The rest is asked for again.
+      await Promise.all(
+        list.map(async (url) => {
+          const response = await fetch(url, { cache: url.includes('/assets/') ? 'default' : 'no-cache' });
+          if (!response.ok || response.redirected || !fits(url, response)) throw new Error(`${url} is not what was built`);
+          await cache.put(url, response);
+        }),
+      );
+      await keepRootfs().catch(() => {});
+      await self.skipWaiting();
+    })(),
+  );
+});
+
+/** A captive portal answers everything with a page of its own. */
+function fits(url, response) {
+  const type = response.headers.get('content-type') ?? '';
+  return url.endsWith('.html') || !type.startsWith('text/html');
+}
+
+async function keepRootfs() {
+  const response = await fetch(rootfs, { cache: 'no-cache' });
+  if (response.ok && fits(rootfs, response)) await (await caches.open(ROOTFS)).put(rootfs, response);
+}
+
+self.addEventListener('activate', (event) => {
+  event.waitUntil(
+    (async () => {
+      for (const name of await caches.keys()) if (name.startsWith('page-') && name !== VERSION) await caches.delete(name);
+      await self.clients.claim();
+    })(),
+  );
+});
+
+self.addEventListener('fetch', (event) => {
+  const { request } = event;
+  const url = new URL(request.url);
+  if (request.method !== 'GET' || url.origin !== scope.origin || !url.pathname.startsWith(scope.pathname)) return;
+  const path = url.pathname.slice(scope.pathname.length);
+  if (path === '' || path === 'index.html') return event.respondWith(page(request));
+  if (path === 'host.tar') return event.respondWith(rootFs(event));
+  const plain = url.origin + url.pathname;
+  if (list.includes(plain)) event.respondWith(kept(plain, request));
+});
+
+/** The newest page when the network answers, else the kept one. */
+async function page(request) {
+  const cache = await caches.open(VERSION);
+  const old = await cache.match(index);
+  if (!old) return fetch(request);
+  // The kept page at once; a new version is installed by the browser's own check of this file.
+  return old;
+}
+
+async function kept(url, request) {
+  return (await (await caches.open(VERSION)).match(url)) ?? fetch(request);
+}
+
+/** The kept root file system at once; the next start has a newer one, if there is. */
+async function rootFs(event) {
+  const old = await (await caches.open(ROOTFS)).match(rootfs);
+  if (!old) return fetch(event.request);
+  event.waitUntil(keepRootfs().catch(() => {}));
+  return old;
+}

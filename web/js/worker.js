@@ -1,0 +1,233 @@
+// The worker that holds the Docker host: runs the engine in slices, carries bytes between it and the page.
+import init, { BottleshipEngine } from 'bottleship-wasm';
+import { SIZE, WINDOW } from './protocol.js';
+
+/** @import { Engine, EngineClass, FromWorker, ToWorker } from './protocol.js' */
+
+/** How long a slice runs before the worker looks at its messages again: a key is answered within two of these. */
+const SLICE_MS = 6;
+
+const scope = /** @type {any} */ (globalThis);
+
+/** @type {Engine | null} */
+let engine = null;
+/** Page's terminal number → engine's, and the bytes not acknowledged yet. @type {Map<number, { pty: number, unacked: number }>} */
+const terminals = new Map();
+/** @type {Set<number>} */
+const requests = new Set();
+
+/** @param {FromWorker} message @param {ArrayBufferLike[]} [transfer] */
+function post(message, transfer) {
+  scope.postMessage(message, transfer ?? []);
+}
+
+/** @param {unknown} error */
+function text(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
+// Running -------------------------------------------------------------------------------------------------------------
+
+const yielding = new MessageChannel();
+let queued = false;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let sleeping;
+let instructions = 100_000;
+yielding.port1.onmessage = () => {
+  queued = false;
+  slice();
+};
+
+/** Runs a slice soon, after the messages that are waiting. */
+function wake() {
+  if (queued || !engine) return;
+  queued = true;
+  clearTimeout(sleeping);
+  yielding.port2.postMessage(0);
+}
+
+function slice() {
+  if (!engine) return;
+  try {
+    const start = performance.now();
+    let before = start;
+    let wait = 0;
+    do {
+      wait = engine.run(Date.now(), before, instructions);
+      const after = performance.now();
+      if (wait === 0) {
+        // Short enough to be stopped in time, long enough that the calls don't cost.
+        if (after - before > SLICE_MS / 2) instructions = Math.max(1_000, instructions >> 1);
+        else if (after - before < SLICE_MS / 8) instructions = Math.min(1 << 24, instructions << 1);
+      }
+      before = after;
+    } while (wait === 0 && before - start < SLICE_MS);
+    flush();
+    if (wait === 0) wake();
+    else if (wait !== Infinity && !queued) sleeping = setTimeout(wake, Math.min(wait, 0x7fff_ffff));
+  } catch (error) {
+    stopped(error);
+  }
+}
+
+function flush() {
+  if (!engine) return;
+  for (const [term, t] of terminals) {
+    while (t.unacked < WINDOW) {
+      const data = engine.read(t.pty, WINDOW - t.unacked);
+      if (!data?.length) break;
+      t.unacked += data.length;
+      post({ t: 'out', term, data }, [data.buffer]);
+    }
+    const exitCode = engine.exited(t.pty);
+    if (exitCode !== undefined) {
+      terminals.delete(term);
+      engine.close(t.pty);
+      post({ t: 'closed', term, exitCode });
+    }
+  }
+}
+
+/** @param {unknown} error */
+function stopped(error) {
+  engine = null;
+  terminals.clear();
+  console.error(error);
+  post({ t: 'state', state: 'stopped', message: text(error) });
+}
+
+// The store has one writer ---------------------------------------------------------------------------------------------
+
+/**
+ * Holds the store's lock until this worker ends.
+ * @param {string} store @param {boolean} steal
+ * @returns {Promise<boolean>} whether it was free
+ */
+function lock(store, steal) {
+  if (!navigator.locks) return Promise.resolve(true);
+  return new Promise((resolve, reject) => {
+    const options = steal ? { steal } : { ifAvailable: true };
+    navigator.locks
+      .request(`bottleship:${store}`, options, (held) => {
+        resolve(held !== null);
+        return held && new Promise(() => {});
+      })
+      .catch((error) => {
+        if (!engine) return reject(error);
+        engine = null;
+        terminals.clear();
+        post({ t: 'state', state: 'lost' });
+      });
+  });
+}
+
+/** @param {Extract<ToWorker, { t: 'boot' }>} message */
+async function boot({ module, rootfs, store, steal }) {
+  post({ t: 'state', state: 'starting' });
+  try {
+    // Another tab's worker that is just ending gives its lock back in a moment.
+    let free = await lock(store, steal);
+    for (let tries = 0; !free && tries < 4; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 60));
+      free = await lock(store, false);
+    }
+    if (!free) return post({ t: 'state', state: 'taken' });
+    await init({ module_or_path: module ?? undefined });
+    const options = { store, rootfs: rootfs ? new Uint8Array(rootfs) : undefined, now: Date.now(), monotonic: performance.now() };
+    engine = await /** @type {EngineClass} */ (/** @type {unknown} */ (BottleshipEngine)).start(options, wake);
+    post({ t: 'state', state: 'ready' });
+    wake();
+  } catch (error) {
+    stopped(error);
+  }
+}
+
+// Calls ---------------------------------------------------------------------------------------------------------------
+
+/** @param {Extract<ToWorker, { t: 'call' }>} message */
+async function call({ id, name, args }) {
+  if (!engine) return post({ t: 'failed', id, message: 'the Docker host is not running' });
+  try {
+    const began = performance.now();
+    const pending = /** @type {any} */ (engine)[name](...args);
+    wake();
+    let value = await pending;
+    if (name === 'exec') value = { exitCode: value.exitCode, stdout: value.stdout, stderr: value.stderr, ms: performance.now() - began };
+    post({ t: 'result', id, value }, value instanceof Uint8Array ? [value.buffer] : []);
+  } catch (error) {
+    post({ t: 'failed', id, message: text(error) });
+  }
+}
+
+/** @param {Extract<ToWorker, { t: 'api' }>} message */
+async function api({ id, method, path, headers, body }) {
+  if (!engine) return post({ t: 'failed', id, message: 'the Docker host is not running' });
+  try {
+    requests.add(id);
+    const done = engine.request(
+      id,
+      method,
+      path,
+      headers,
+      body ?? undefined,
+      (status, sent) => post({ t: 'head', id, status, headers: sent }),
+      (data) => post({ t: 'chunk', id, data }, [data.buffer]),
+    );
+    wake();
+    await done;
+    post({ t: 'result', id, value: undefined });
+  } catch (error) {
+    post({ t: 'failed', id, message: text(error) });
+  } finally {
+    requests.delete(id);
+  }
+}
+
+/** @param {number} value @param {number[]} range */
+const clamp = (value, [low, high]) => Math.min(high, Math.max(low, Math.trunc(value) || low));
+
+/** @param {ToWorker} m */
+function receive(m) {
+  switch (m.t) {
+    case 'boot':
+      return void boot(m);
+    case 'call':
+      return void call(m);
+    case 'api':
+      return void api(m);
+  }
+  if (!engine) return;
+  const t = 'term' in m ? terminals.get(m.term) : undefined;
+  switch (m.t) {
+    case 'open':
+      terminals.set(m.term, { pty: engine.open(clamp(m.cols, SIZE.cols), clamp(m.rows, SIZE.rows)), unacked: 0 });
+      break;
+    case 'in':
+      if (t) engine.write(t.pty, m.data);
+      break;
+    case 'resize':
+      if (t) engine.resize(t.pty, clamp(m.cols, SIZE.cols), clamp(m.rows, SIZE.rows));
+      break;
+    case 'close':
+      if (t) engine.close(t.pty);
+      terminals.delete(m.term);
+      break;
+    case 'ack':
+      if (!t) return;
+      t.unacked -= m.bytes;
+      if (t.unacked + m.bytes < WINDOW) return; // nothing was held back
+      break;
+    case 'cancel':
+      if (requests.has(m.id)) engine.cancel(m.id);
+      break;
+  }
+  wake();
+}
+
+scope.onmessage = (/** @type {MessageEvent<ToWorker>} */ event) => {
+  try {
+    receive(event.data);
+  } catch (error) {
+    stopped(error);
+  }
+};
