@@ -17,6 +17,7 @@ mod inode;
 mod mount;
 mod mount_ns;
 mod ops;
+pub mod overlay;
 mod path;
 mod perm;
 mod quota;
@@ -36,6 +37,7 @@ pub use inode::{
 pub use mount::{Mount, MountFlags};
 pub use mount_ns::{MountCopies, MountInfo, MountNs};
 pub use ops::{OpenFlags, Opened, TimeUpdate};
+pub use overlay::Overlay;
 pub use path::Path;
 pub use perm::{Access, permission};
 pub use quota::Quota;

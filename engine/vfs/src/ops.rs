@@ -97,9 +97,6 @@ impl Walk<'_> {
         }
         let exclusive = flags.contains(OpenFlags::EXCL);
         let (parent, found) = self.resolve_for_create(path, follow && !exclusive, resolve)?;
-        if parent.trailing_slash || !matches!(parent.last, Last::Name(_)) {
-            return Err(Errno::EISDIR);
-        }
         if let Some(path) = found {
             if exclusive {
                 return Err(Errno::EEXIST);
@@ -150,14 +147,14 @@ impl Walk<'_> {
 
     fn may_open(&self, path: Path, flags: OpenFlags) -> Result<Opened> {
         let attr = path.attr()?;
+        if flags.contains(OpenFlags::DIRECTORY) && !attr.is_dir() {
+            return Err(Errno::ENOTDIR);
+        }
         if attr.is_symlink() {
             return Err(Errno::ELOOP);
         }
         if attr.is_dir() && (flags.writes() || flags.contains(OpenFlags::TRUNC)) {
             return Err(Errno::EISDIR);
-        }
-        if flags.contains(OpenFlags::DIRECTORY) && !attr.is_dir() {
-            return Err(Errno::ENOTDIR);
         }
         let device = matches!(attr.kind(), S_IFCHR | S_IFBLK);
         if device && path.mount.flags().contains(MountFlags::NODEV) {
@@ -493,9 +490,10 @@ fn may_hard_link(attr: &Attr, creds: &Creds) -> bool {
 
 /// `EBUSY` when something is mounted on the name.
 fn not_mounted(dir: &Path, name: &[u8]) -> Result<()> {
-    match dir.dentry.lookup(name)?.is_mount_point() {
-        true => Err(Errno::EBUSY),
-        false => Ok(()),
+    match dir.dentry.lookup(name) {
+        Ok(dentry) if dentry.is_mount_point() => Err(Errno::EBUSY),
+        Ok(_) | Err(Errno::ENOENT) => Ok(()),
+        Err(e) => Err(e),
     }
 }
 

@@ -105,8 +105,7 @@ impl<'a> Walk<'a> {
 
     /// The directory of a path name's last component, which need not exist.
     pub fn resolve_parent(&self, path: &[u8]) -> Result<Parent> {
-        self.parent_state(path, ResolveFlags::empty())?
-            .ingo_to_parent()
+        self.parent_state(path, ResolveFlags::empty())?.finish()
     }
 
     fn parent_state(&self, path: &[u8], flags: ResolveFlags) -> Result<State<'a>> {
@@ -133,6 +132,9 @@ impl<'a> Walk<'a> {
                 };
                 return Ok((parent, Some(at)));
             };
+            if parent.trailing_slash {
+                return Err(Errno::EISDIR);
+            }
             permission(&parent.dir.attr()?, self.creds, Access::EXEC)?;
             let found = match parent.dir.child(name) {
                 Ok(found) => found,
@@ -314,7 +316,7 @@ impl State<'_> {
         })
     }
 
-    fn ingo_to_parent(mut self) -> Result<Parent> {
+    fn finish(mut self) -> Result<Parent> {
         let parent = self.parent()?;
         permission(&parent.dir.attr()?, self.walk.creds, Access::EXEC)?;
         Ok(parent)
