@@ -28,11 +28,11 @@ impl Node {
         let at = if whiteout { WORK } else { name };
         let inode = dir.create(at, new, perm)?;
         let finish = || {
-            // What lower layers have under this name must not show through a new directory.
-            if new == NewNode::Dir && self.has_lower() {
-                inode.set_xattr(OPAQUE, b"y", XattrFlags::empty())?;
-            }
             if whiteout {
+                // What the whiteout hid must not show through the new directory.
+                if new == NewNode::Dir {
+                    inode.set_xattr(OPAQUE, b"y", XattrFlags::empty())?;
+                }
                 dir.rename(WORK, &dir, name, RenameFlags::EXCHANGE)?;
                 dir.unlink(WORK)?;
             }
