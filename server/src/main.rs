@@ -1,6 +1,7 @@
 //! `bottleship`: serves the site, runs a Docker host natively, and is the docker command line.
 
 mod command;
+mod images;
 mod site;
 
 use std::process::ExitCode;

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::images::Images;
+
 #[derive(Parser)]
 #[command(name = "bottleship", version, about, propagate_version = true)]
 struct Arguments {
@@ -17,12 +19,15 @@ struct Arguments {
 enum Command {
     /// Serve the site: the page, the engine for the tab, and the offered images
     Serve(serve::Serve),
+    /// Build or list the offered images
+    Images(Images),
 }
 
 /// Parses the arguments and runs what they ask for.
 pub fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Serve(serve) => serve.run(),
+        Command::Images(images) => images.run(),
     };
     match result {
         Ok(code) => code,
