@@ -1,5 +1,6 @@
 //! `cargo xtask`: the project's chores, with no tool to install beforehand.
 
+mod bench;
 mod conformance;
 mod setup;
 mod sh;
@@ -14,6 +15,7 @@ cargo xtask COMMAND
   build [--dev]          target/release/bottleship and target/site (--dev: quick to build, slow to run)
   serve [--addr A] [..]  build, then serve the site; more arguments go to `bottleship serve`
   test [PART..]          all tests, or some of: fmt clippy native wasm e2e
+  bench [--no-build]     measure the page in Chromium, beside the targets
   conformance [--shared DIR] [--keep] [-v] [NAME..]
                          compare with transcripts of a real Docker (default ../shared)
   setup                  only install what the other commands need
@@ -29,6 +31,7 @@ fn main() -> Result<()> {
         "build" => site::build(site::Profile::from_args(rest)?),
         "serve" => site::serve(rest),
         "test" => test::run(rest),
+        "bench" => bench::run(rest),
         "conformance" => conformance::run(rest),
         "setup" => setup::everything(),
         "help" | "-h" | "--help" => {
