@@ -2,6 +2,8 @@
 
 mod command;
 mod images;
+mod daemon;
+mod host;
 mod site;
 
 use std::process::ExitCode;

@@ -1,0 +1,9 @@
+//! The engine's ports on an operating system: disk, network, clocks, randomness.
+
+mod clock;
+mod fetch;
+mod store;
+
+pub use clock::{OsEntropy, SystemClock};
+pub use fetch::NetworkFetch;
+pub use store::DiskStore;
