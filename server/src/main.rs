@@ -1,9 +1,9 @@
 //! `bottleship`: serves the site, runs a Docker host natively, and is the docker command line.
 
 mod command;
-mod images;
 mod daemon;
 mod host;
+mod images;
 mod site;
 
 use std::process::ExitCode;

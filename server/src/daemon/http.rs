@@ -39,17 +39,35 @@ impl Access {
     /// Loopback TCP on `port`.
     pub fn loopback(port: u16) -> Access {
         let names = ["localhost", "127.0.0.1", "[::1]", "api.moby.localhost"];
-        Access::Loopback(names.iter().flat_map(|name| [(*name).to_owned(), format!("{name}:{port}")]).collect())
+        Access::Loopback(
+            names
+                .iter()
+                .flat_map(|name| [(*name).to_owned(), format!("{name}:{port}")])
+                .collect(),
+        )
     }
 
     fn refuses(&self, headers: &HeaderMap) -> Option<&'static str> {
-        let Access::Loopback(hosts) = self else { return None };
+        let Access::Loopback(hosts) = self else {
+            return None;
+        };
         let mut named = headers.get_all(header::HOST).iter();
-        let host = named.next().and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if named.next().is_some() || !hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host)) {
-            return Some("the Host header does not name this daemon: connect to localhost or 127.0.0.1");
+        let host = named
+            .next()
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        if named.next().is_some()
+            || !hosts
+                .iter()
+                .any(|allowed| allowed.eq_ignore_ascii_case(host))
+        {
+            return Some(
+                "the Host header does not name this daemon: connect to localhost or 127.0.0.1",
+            );
         }
-        let cross_site = headers.get("sec-fetch-site").is_some_and(|value| value != "none" && value != "same-origin");
+        let cross_site = headers
+            .get("sec-fetch-site")
+            .is_some_and(|value| value != "none" && value != "same-origin");
         if cross_site || headers.contains_key(header::ORIGIN) {
             return Some("requests of web pages are refused");
         }
@@ -58,7 +76,11 @@ impl Access {
 }
 
 /// Serves one connection until it ends.
-pub async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, engine: EngineHandle, access: Access) {
+pub async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    engine: EngineHandle,
+    access: Access,
+) {
     let service = service_fn(move |request| {
         let (engine, access) = (engine.clone(), access.clone());
         async move { Ok::<_, Infallible>(answer(request, engine, access).await) }
@@ -87,11 +109,20 @@ async fn answer(
         .contains_key(header::UPGRADE)
         .then(|| hyper::upgrade::on(&mut request));
     let (head, body) = request.into_parts();
-    let target = head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+    let target = head
+        .uri
+        .path_and_query()
+        .map_or("/", |target| target.as_str())
+        .to_owned();
     let (chunks, receiver) = mpsc::channel(8);
     tokio::spawn(receive(body, chunks));
     let asked = engine
-        .request(thread::Request { method: head.method, target, headers: head.headers, body: receiver })
+        .request(thread::Request {
+            method: head.method,
+            target,
+            headers: head.headers,
+            body: receiver,
+        })
         .await;
     let response = match asked {
         Ok(response) => response,
@@ -101,7 +132,11 @@ async fn answer(
     *answer.status_mut() = response.status;
     *answer.headers_mut() = response.headers;
     match response.body {
-        ResponseBody::Bytes(bytes) => answer.map(|()| Full::new(bytes).map_err(|never| match never {}).boxed_unsync()),
+        ResponseBody::Bytes(bytes) => answer.map(|()| {
+            Full::new(bytes)
+                .map_err(|never| match never {})
+                .boxed_unsync()
+        }),
         ResponseBody::Stream(chunks) => answer.map(|()| stream_body(chunks)),
         ResponseBody::Upgrade(out, input) => match upgrade {
             Some(upgrade) if response.status == StatusCode::SWITCHING_PROTOCOLS => {
@@ -110,7 +145,11 @@ async fn answer(
                         splice(TokioIo::new(connection), out, input).await;
                     }
                 });
-                answer.map(|()| Full::default().map_err(|never| match never {}).boxed_unsync())
+                answer.map(|()| {
+                    Full::default()
+                        .map_err(|never| match never {})
+                        .boxed_unsync()
+                })
             }
             // Without an upgrade the client only listens: attach and exec of clients before 1.22.
             _ => answer.map(|()| stream_body(out)),
@@ -153,7 +192,11 @@ async fn splice(
             match reader.read(&mut buffer).await {
                 Ok(0) | Err(_) => return,
                 Ok(count) => {
-                    if input.send(Bytes::copy_from_slice(&buffer[..count])).await.is_err() {
+                    if input
+                        .send(Bytes::copy_from_slice(&buffer[..count]))
+                        .await
+                        .is_err()
+                    {
                         return;
                     }
                 }
@@ -177,11 +220,21 @@ async fn splice(
 
 fn message(status: StatusCode, text: &str) -> http::Response<ResponseBodyStream> {
     let body = serde_json::json!({ "message": text }).to_string() + "\n";
-    let mut response = http::Response::new(Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed_unsync());
+    let mut response = http::Response::new(
+        Full::new(Bytes::from(body))
+            .map_err(|never| match never {})
+            .boxed_unsync(),
+    );
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    headers.insert(
+        HeaderName::from_static("x-content-type-options"),
+        HeaderValue::from_static("nosniff"),
+    );
     response
 }
 
@@ -192,7 +245,10 @@ mod tests {
     fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
-            headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+            headers.append(
+                HeaderName::from_static(name),
+                HeaderValue::from_str(value).unwrap(),
+            );
         }
         headers
     }
@@ -200,25 +256,56 @@ mod tests {
     #[test]
     fn loopback_answers_only_requests_that_name_it() {
         let access = Access::loopback(2375);
-        for host in ["localhost", "localhost:2375", "127.0.0.1:2375", "[::1]:2375", "LOCALHOST"] {
+        for host in [
+            "localhost",
+            "localhost:2375",
+            "127.0.0.1:2375",
+            "[::1]:2375",
+            "LOCALHOST",
+        ] {
             assert_eq!(access.refuses(&headers(&[("host", host)])), None, "{host}");
         }
         for host in [
-            "rebind.attacker.example:2375", "127.0.0.1.nip.io", "localhost.evil", "0.0.0.0", "[::ffff:127.0.0.1]",
-            "2130706433", "localhost:2376", "",
+            "rebind.attacker.example:2375",
+            "127.0.0.1.nip.io",
+            "localhost.evil",
+            "0.0.0.0",
+            "[::ffff:127.0.0.1]",
+            "2130706433",
+            "localhost:2376",
+            "",
         ] {
-            assert!(access.refuses(&headers(&[("host", host)])).is_some(), "{host}");
+            assert!(
+                access.refuses(&headers(&[("host", host)])).is_some(),
+                "{host}"
+            );
         }
-        assert!(access.refuses(&headers(&[("host", "localhost"), ("host", "evil")])).is_some());
+        assert!(
+            access
+                .refuses(&headers(&[("host", "localhost"), ("host", "evil")]))
+                .is_some()
+        );
         assert!(access.refuses(&headers(&[])).is_some());
     }
 
     #[test]
     fn loopback_refuses_web_pages() {
         let access = Access::loopback(2375);
-        for field in [("origin", "https://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site")] {
-            assert!(access.refuses(&headers(&[("host", "localhost"), field])).is_some(), "{field:?}");
+        for field in [
+            ("origin", "https://evil.example"),
+            ("origin", "null"),
+            ("sec-fetch-site", "cross-site"),
+        ] {
+            assert!(
+                access
+                    .refuses(&headers(&[("host", "localhost"), field]))
+                    .is_some(),
+                "{field:?}"
+            );
         }
-        assert_eq!(Access::Socket.refuses(&headers(&[("host", "anything")])), None);
+        assert_eq!(
+            Access::Socket.refuses(&headers(&[("host", "anything")])),
+            None
+        );
     }
 }

@@ -105,8 +105,13 @@ impl EngineHandle {
                 }
             })
             .context("can't start the engine's thread")?;
-        ready.recv().context("the engine's thread ended while starting")??;
-        Ok(EngineHandle { jobs, thread: Arc::new(Unpark(thread.thread().clone())) })
+        ready
+            .recv()
+            .context("the engine's thread ended while starting")??;
+        Ok(EngineHandle {
+            jobs,
+            thread: Arc::new(Unpark(thread.thread().clone())),
+        })
     }
 
     /// Runs `job` on the engine's thread.
@@ -114,7 +119,10 @@ impl EngineHandle {
     /// # Errors
     /// When the thread has ended.
     pub fn post(&self, job: impl FnOnce(&Engine) + Send + 'static) -> Result<()> {
-        self.jobs.send(Box::new(job)).ok().context("the engine has stopped")?;
+        self.jobs
+            .send(Box::new(job))
+            .ok()
+            .context("the engine has stopped")?;
         self.thread.0.unpark();
         Ok(())
     }
@@ -123,7 +131,10 @@ impl EngineHandle {
     ///
     /// # Errors
     /// When the thread has ended.
-    pub async fn call<T: Send + 'static>(&self, job: impl FnOnce(&Engine) -> T + Send + 'static) -> Result<T> {
+    pub async fn call<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Engine) -> T + Send + 'static,
+    ) -> Result<T> {
         let (answer, answered) = oneshot::channel();
         self.post(move |engine| {
             let _ = answer.send(job(engine));
@@ -149,7 +160,11 @@ impl EngineHandle {
                     })
                     .await;
                 let (body, pump) = split(response.body);
-                let response = Response { status: response.status, headers: response.headers, body };
+                let response = Response {
+                    status: response.status,
+                    headers: response.headers,
+                    body,
+                };
                 if answer.send(response).is_ok()
                     && let Some(pump) = pump
                 {
@@ -163,8 +178,15 @@ impl EngineHandle {
 
 /// Moves a body's chunks out of the engine, and an upgraded connection's into it.
 enum Pump {
-    Out(futures::stream::LocalBoxStream<'static, Chunk>, channel::Sender<Chunk>),
-    Both(api::Duplex, channel::Sender<Chunk>, channel::Receiver<Bytes>),
+    Out(
+        futures::stream::LocalBoxStream<'static, Chunk>,
+        channel::Sender<Chunk>,
+    ),
+    Both(
+        api::Duplex,
+        channel::Sender<Chunk>,
+        channel::Receiver<Bytes>,
+    ),
 }
 
 fn split(body: Body) -> (ResponseBody, Option<Pump>) {
@@ -178,7 +200,10 @@ fn split(body: Body) -> (ResponseBody, Option<Pump>) {
         Body::Upgrade(duplex) => {
             let (out, outgoing) = channel::channel(CHUNKS);
             let (incoming, input) = channel::channel(CHUNKS);
-            (ResponseBody::Upgrade(outgoing, incoming), Some(Pump::Both(duplex, out, input)))
+            (
+                ResponseBody::Upgrade(outgoing, incoming),
+                Some(Pump::Both(duplex, out, input)),
+            )
         }
     }
 }

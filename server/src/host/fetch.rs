@@ -55,7 +55,10 @@ impl Fetch for NetworkFetch {
                     return;
                 }
             };
-            if head_in.send(Ok((response.status(), response.headers().clone()))).is_err() {
+            if head_in
+                .send(Ok((response.status(), response.headers().clone())))
+                .is_err()
+            {
                 return;
             }
             loop {
@@ -72,7 +75,11 @@ impl Fetch for NetworkFetch {
         });
         let ended = || FetchError("the request was given up".into());
         let (status, headers) = head.await.map_err(|_| ended())??;
-        Ok(FetchResponse { status, headers, body: body.boxed_local() })
+        Ok(FetchResponse {
+            status,
+            headers,
+            body: body.boxed_local(),
+        })
     }
 }
 
@@ -84,17 +91,30 @@ fn go_words(error: &reqwest::Error) -> String {
     }
     let address = error
         .url()
-        .and_then(|url| Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?)))
+        .and_then(|url| {
+            Some(format!(
+                "{}:{}",
+                url.host_str()?,
+                url.port_or_known_default()?
+            ))
+        })
         .unwrap_or_default();
-    let io = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    let io = cause
+        .downcast_ref::<std::io::Error>()
+        .map(std::io::Error::kind);
     match io {
         Some(std::io::ErrorKind::ConnectionRefused) => {
             format!("dial tcp {address}: connect: connection refused")
         }
         Some(std::io::ErrorKind::TimedOut) => format!("dial tcp {address}: i/o timeout"),
-        _ if error.is_timeout() => "net/http: request canceled (Client.Timeout exceeded while awaiting headers)".into(),
+        _ if error.is_timeout() => {
+            "net/http: request canceled (Client.Timeout exceeded while awaiting headers)".into()
+        }
         _ if error.is_connect() && cause.to_string().contains("lookup") => {
-            let host = error.url().and_then(|url| url.host_str()).unwrap_or_default();
+            let host = error
+                .url()
+                .and_then(|url| url.host_str())
+                .unwrap_or_default();
             format!("dial tcp: lookup {host}: no such host")
         }
         _ => cause.to_string(),

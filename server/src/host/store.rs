@@ -36,8 +36,13 @@ impl<'a> Value<'a> {
         match bytes.split_first() {
             Some((0, rest)) => Ok(Value::Inline(rest)),
             Some((1, rest)) if rest.len() == 16 => {
-                let word = |at: usize| u64::from_le_bytes(rest[at..at + 8].try_into().expect("eight bytes"));
-                Ok(Value::File { number: word(0), length: word(8) })
+                let word = |at: usize| {
+                    u64::from_le_bytes(rest[at..at + 8].try_into().expect("eight bytes"))
+                };
+                Ok(Value::File {
+                    number: word(0),
+                    length: word(8),
+                })
             }
             _ => bail!("an entry of the store is damaged"),
         }
@@ -98,7 +103,11 @@ impl DiskStore {
                     .downcast_ref::<std::io::Error>()
                     .is_some_and(|e| e.kind() == std::io::ErrorKind::StorageFull)
             });
-            if full { StoreError::Full } else { StoreError::Failed(format!("{error:#}")) }
+            if full {
+                StoreError::Full
+            } else {
+                StoreError::Failed(format!("{error:#}"))
+            }
         })
     }
 }
@@ -106,11 +115,13 @@ impl DiskStore {
 #[async_trait::async_trait(?Send)]
 impl Store for DiskStore {
     async fn list(&self, bucket: &'static str) -> Result<Vec<(String, u64)>, StoreError> {
-        self.run(move |disk| disk.each(bucket, |_, value| Ok(value.length()))).await
+        self.run(move |disk| disk.each(bucket, |_, value| Ok(value.length())))
+            .await
     }
 
     async fn load(&self, bucket: &'static str) -> Result<Vec<(String, Bytes)>, StoreError> {
-        self.run(move |disk| disk.each(bucket, |disk, value| disk.read(&value))).await
+        self.run(move |disk| disk.each(bucket, |disk, value| disk.read(&value)))
+            .await
     }
 
     async fn get(&self, bucket: &'static str, key: &str) -> Result<Option<Bytes>, StoreError> {
@@ -136,12 +147,19 @@ impl Disk {
         fs::create_dir_all(&files).with_context(|| format!("can't make {}", files.display()))?;
         let path = dir.join("state.redb");
         let database = Database::create(&path).with_context(|| {
-            format!("can't open {}: another bottleship may be using this data directory", path.display())
+            format!(
+                "can't open {}: another bottleship may be using this data directory",
+                path.display()
+            )
         })?;
         let write = database.begin_write()?;
         write.open_table(ENTRIES)?;
         write.commit()?;
-        let mut disk = Disk { database, files, next_file: 0 };
+        let mut disk = Disk {
+            database,
+            files,
+            next_file: 0,
+        };
         disk.remove_orphans()?;
         Ok(disk)
     }
@@ -157,9 +175,14 @@ impl Disk {
         }
         for entry in fs::read_dir(&self.files)? {
             let entry = entry?;
-            let number = entry.file_name().to_str().and_then(|name| name.parse::<u64>().ok());
+            let number = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse::<u64>().ok());
             match number {
-                Some(number) if named.contains(&number) => self.next_file = self.next_file.max(number + 1),
+                Some(number) if named.contains(&number) => {
+                    self.next_file = self.next_file.max(number + 1)
+                }
                 _ => fs::remove_file(entry.path())?,
             }
         }
@@ -175,16 +198,25 @@ impl Disk {
             Value::Inline(bytes) => Ok(Bytes::copy_from_slice(bytes)),
             Value::File { number, length } => {
                 let path = self.path(*number);
-                let bytes = fs::read(&path).with_context(|| format!("can't read {}", path.display()))?;
+                let bytes =
+                    fs::read(&path).with_context(|| format!("can't read {}", path.display()))?;
                 if bytes.len() as u64 != *length {
-                    bail!("{} is {} bytes long, not {length}", path.display(), bytes.len());
+                    bail!(
+                        "{} is {} bytes long, not {length}",
+                        path.display(),
+                        bytes.len()
+                    );
                 }
                 Ok(Bytes::from(bytes))
             }
         }
     }
 
-    fn each<T>(&self, bucket: &str, f: impl Fn(&Disk, Value<'_>) -> Result<T>) -> Result<Vec<(String, T)>> {
+    fn each<T>(
+        &self,
+        bucket: &str,
+        f: impl Fn(&Disk, Value<'_>) -> Result<T>,
+    ) -> Result<Vec<(String, T)>> {
         let read = self.database.begin_read()?;
         let table = read.open_table(ENTRIES)?;
         let mut found = Vec::new();
@@ -243,7 +275,11 @@ impl Disk {
                             self.next_file += 1;
                             written.push(number);
                             self.write_file(number, value)?;
-                            Value::File { number, length: value.len() as u64 }.encode()
+                            Value::File {
+                                number,
+                                length: value.len() as u64,
+                            }
+                            .encode()
                         } else {
                             Value::Inline(value).encode()
                         };
@@ -263,9 +299,12 @@ impl Disk {
 
     fn write_file(&self, number: u64, value: &[u8]) -> Result<()> {
         let path = self.path(number);
-        let mut file = File::create(&path).with_context(|| format!("can't make {}", path.display()))?;
-        file.write_all(value).with_context(|| format!("can't write {}", path.display()))?;
-        file.sync_data().with_context(|| format!("can't sync {}", path.display()))
+        let mut file =
+            File::create(&path).with_context(|| format!("can't make {}", path.display()))?;
+        file.write_all(value)
+            .with_context(|| format!("can't write {}", path.display()))?;
+        file.sync_data()
+            .with_context(|| format!("can't sync {}", path.display()))
     }
 }
 
@@ -275,11 +314,18 @@ mod tests {
     use futures::executor::block_on;
 
     fn put(key: &str, value: Vec<u8>) -> Op {
-        Op::Put { bucket: "b", key: key.into(), value: value.into() }
+        Op::Put {
+            bucket: "b",
+            key: key.into(),
+            value: value.into(),
+        }
     }
 
     fn delete(key: &str) -> Op {
-        Op::Delete { bucket: "b", key: key.into() }
+        Op::Delete {
+            bucket: "b",
+            key: key.into(),
+        }
     }
 
     fn files(dir: &Path) -> usize {
@@ -303,12 +349,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = DiskStore::open(dir.path()).unwrap();
         let large = vec![7; INLINE_LIMIT + 1];
-        block_on(store.commit(vec![put("small", vec![1, 2]), put("large", large.clone())])).unwrap();
+        block_on(store.commit(vec![put("small", vec![1, 2]), put("large", large.clone())]))
+            .unwrap();
         let store = reopen(store, dir.path());
         assert_eq!(block_on(store.get("b", "large")).unwrap().unwrap(), large);
         assert_eq!(
             block_on(store.list("b")).unwrap(),
-            [("large".to_owned(), large.len() as u64), ("small".to_owned(), 2)]
+            [
+                ("large".to_owned(), large.len() as u64),
+                ("small".to_owned(), 2)
+            ]
         );
         assert_eq!(block_on(store.load("a")).unwrap(), []);
         assert_eq!(block_on(store.get("b", "other")).unwrap(), None);
@@ -343,6 +393,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let _store = DiskStore::open(dir.path()).unwrap();
         let error = DiskStore::open(dir.path()).err().unwrap();
-        assert!(format!("{error:#}").contains("another bottleship"), "{error:#}");
+        assert!(
+            format!("{error:#}").contains("another bottleship"),
+            "{error:#}"
+        );
     }
 }
