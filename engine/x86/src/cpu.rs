@@ -28,6 +28,10 @@ pub mod reg {
     /// Temporaries of micro-ops; their values mean nothing between instructions.
     pub(crate) const T0: usize = 19;
     pub(crate) const T1: usize = 20;
+    pub(crate) const T2: usize = 21;
+    pub(crate) const T3: usize = 22;
+    /// Stands for an xmm operand that was loaded from memory.
+    pub(crate) const XT: usize = 16;
 }
 
 /// The state of one guest thread. `repr(C)`, so that emitted code can address its fields.

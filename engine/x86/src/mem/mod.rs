@@ -5,12 +5,14 @@
 //! is written to while someone else holds it, and written in place otherwise.
 
 mod access;
+mod fast;
 mod tlb;
 
-pub(crate) use tlb::{JUMPS, Tlb};
+pub(crate) use fast::canonical;
+pub(crate) use tlb::Tlb;
 
 use crate::code::CodeCache;
-use crate::exit::{Access, Fault};
+use crate::exit::{Access, Exit, Fault};
 use bottleship_page::{PAGE_SIZE, Page};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -80,10 +82,13 @@ type Chunk = [Option<Mapping>; CHUNK];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
     Fault(Fault),
-    /// A non-canonical address, or a misaligned operand.
-    GeneralProtection,
-    /// It would write to a page from which code was translated: the instruction has to be carried out alone.
-    CodeWrite,
+    /// The instruction raises this.
+    Exit(Exit),
+    /// The instruction has to be carried out alone: it writes to a page with translated code, or is part of a run
+    /// that can't be done at once.
+    Alone,
+    /// A string instruction did part of its work, and is to be carried out again.
+    Again,
 }
 
 #[repr(C)]

@@ -57,6 +57,12 @@ impl Tlb {
         (addr >> 12) as usize % ENTRIES
     }
 
+    /// The slot of the jump cache that a guest address falls on.
+    #[inline(always)]
+    pub fn jump(rip: u64) -> usize {
+        (rip ^ (rip >> 12)) as usize % JUMPS
+    }
+
     pub fn fill_read(&mut self, addr: u64, page: *mut u8) {
         self.read[Tlb::index(addr)] = entry(addr, page);
     }

@@ -1,0 +1,95 @@
+//! Loads, stores and moves of xmm registers.
+
+use super::{set_xmm, with_low32, with_low64, xmm};
+use crate::cpu::{Cpu, reg};
+use crate::exec::hot::ea_m;
+use crate::exec::int::{gpr, set_gpr};
+use crate::exec::system;
+use crate::exit::Exit;
+use crate::mem::{Inner, Stop};
+use crate::ops::{Code, Op};
+
+pub fn call(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
+    let (d, s) = (xmm(cpu, op.d), xmm(cpu, op.s));
+    let addr = ea_m(cpu, op);
+    match op.code {
+        Code::LoadX32 => return loaded(cpu, op, mem.load::<u32>(addr).map(u128::from)),
+        Code::LoadX64 => return loaded(cpu, op, mem.load::<u64>(addr).map(u128::from)),
+        Code::LoadX128 => return loaded(cpu, op, mem.load_u128(addr)),
+        Code::LoadX128Aligned => return aligned(mem, addr) && loaded(cpu, op, mem.load_u128(addr)),
+        Code::LoadXHigh => {
+            let high = mem.load::<u64>(addr);
+            return loaded(
+                cpu,
+                op,
+                high.map(|h| u128::from(d as u64) | (u128::from(h) << 64)),
+            );
+        }
+        Code::StoreX32 => return mem.store(addr, s as u32),
+        Code::StoreX64 => return mem.store(addr, s as u64),
+        Code::StoreXHigh => return mem.store(addr, (s >> 64) as u64),
+        Code::StoreX128 => return mem.store_u128(addr, s),
+        Code::StoreX128Aligned => return aligned(mem, addr) && mem.store_u128(addr, s),
+        Code::Maskmovdqu => return maskmovdqu(cpu, mem, op),
+        Code::Ldmxcsr => return system::ldmxcsr(cpu, mem, op),
+        Code::Stmxcsr => return system::stmxcsr(cpu, mem, op),
+        Code::Fxsave => return system::fxsave(cpu, mem, op),
+        Code::Fxrstor => return system::fxrstor(cpu, mem, op),
+        Code::MovXX => set_xmm(cpu, op.d, s),
+        Code::MovXLow32 => set_xmm(cpu, op.d, with_low32(d, s as u32)),
+        Code::MovXLow64 => set_xmm(cpu, op.d, with_low64(d, s as u64)),
+        Code::MovqXX => set_xmm(cpu, op.d, u128::from(s as u64)),
+        Code::Movlhps => set_xmm(cpu, op.d, u128::from(d as u64) | (s << 64)),
+        Code::Movhlps => set_xmm(cpu, op.d, with_low64(d, (s >> 64) as u64)),
+        Code::MovdXr => set_xmm(cpu, op.d, u128::from(gpr(cpu, op.s) as u32)),
+        Code::MovqXr => set_xmm(cpu, op.d, u128::from(gpr(cpu, op.s))),
+        Code::MovdRx => set_gpr::<u64>(cpu, op.d, u64::from(s as u32)),
+        Code::MovqRx => set_gpr::<u64>(cpu, op.d, s as u64),
+        Code::Movmskps => set_gpr::<u64>(cpu, op.d, signs(s, 32)),
+        Code::Movmskpd => set_gpr::<u64>(cpu, op.d, signs(s, 64)),
+        Code::Pmovmskb => set_gpr::<u64>(cpu, op.d, byte_signs(s)),
+        _ => {
+            mem.stop = Some(Stop::Exit(Exit::InvalidOpcode));
+            return false;
+        }
+    }
+    true
+}
+
+fn aligned(mem: &mut Inner, addr: u64) -> bool {
+    let ok = addr % 16 == 0;
+    if !ok {
+        mem.stop = Some(Stop::Exit(Exit::GeneralProtection));
+    }
+    ok
+}
+
+fn loaded(cpu: &mut Cpu, op: &Op, value: Option<u128>) -> bool {
+    if let Some(value) = value {
+        set_xmm(cpu, op.d, value);
+    }
+    value.is_some()
+}
+
+fn signs(value: u128, bits: u32) -> u64 {
+    (0..128 / bits)
+        .map(|lane| ((value >> (lane * bits + bits - 1)) as u64 & 1) << lane)
+        .sum()
+}
+
+/// The top bits of all bytes.
+fn byte_signs(value: u128) -> u64 {
+    // Multiplying gathers bits 7, 15 … 63 in the top byte.
+    let gather =
+        |half: u64| (half >> 7 & 0x0101_0101_0101_0101).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+    gather(value as u64) | (gather((value >> 64) as u64) << 8)
+}
+
+/// Stores at rdi the bytes whose mask bytes have their top bit set.
+fn maskmovdqu(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
+    let (bytes, mask) = (xmm(cpu, op.d).to_le_bytes(), xmm(cpu, op.s).to_le_bytes());
+    let addr = cpu.gpr[reg::RDI].wrapping_add(gpr(cpu, op.base));
+    let chosen = || (0..16).filter(|&i| mask[i] & 0x80 != 0);
+    chosen().all(|i| mem.may_write(addr.wrapping_add(i as u64), 1).is_some())
+        && chosen().all(|i| mem.store(addr.wrapping_add(i as u64), bytes[i]))
+}

@@ -1,0 +1,538 @@
+//! Random instructions with registers that make sense for them.
+
+use super::Rng;
+use super::host::{self, DATA, DATA_SIZE, State};
+use iced_x86::{
+    Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register, RflagsBits,
+};
+
+pub struct Case {
+    pub code: Vec<u8>,
+    pub name: String,
+    pub before: State,
+    /// Bits of rflags that the processor leaves undefined.
+    pub undefined_flags: u64,
+    pub ignore_gpr: [u64; 16],
+    pub ignore_mxcsr: u16,
+    pub ignore_status: u16,
+    pub x87: bool,
+    pub single: bool,
+    /// Where its memory operand is.
+    pub target: Option<(u64, usize)>,
+}
+
+impl Case {
+    pub fn describe(&self) -> String {
+        let hex: String = self.code.iter().map(|b| format!("{b:02x}")).collect();
+        format!(
+            "{} [{hex}] flags {:#x} rax {:#x} rcx {:#x} rdx {:#x} rbx {:#x} rsp {:#x} rbp {:#x} rsi {:#x} rdi {:#x} target {:x?}",
+            self.name,
+            self.before.flags,
+            self.before.gpr[0],
+            self.before.gpr[1],
+            self.before.gpr[2],
+            self.before.gpr[3],
+            self.before.gpr[4],
+            self.before.gpr[5],
+            self.before.gpr[6],
+            self.before.gpr[7],
+            self.target
+        )
+    }
+}
+
+/// A number as programs and their borders have them.
+pub fn value(rng: &mut Rng) -> u64 {
+    match rng.below(12) {
+        0 => 0,
+        1 => u64::MAX,
+        2 => 1 << rng.below(64),
+        3 => (1 << rng.below(64)) - 1,
+        4 => rng.below(256),
+        5 => rng.pick(&[
+            0x7f,
+            0x80,
+            0x7fff,
+            0x8000,
+            0x7fff_ffff,
+            0x8000_0000,
+            0x7fff_ffff_ffff_ffff,
+            1 << 63,
+        ]),
+        6 => rng.next() as u32 as u64,
+        7 => rng.next() as i32 as i64 as u64,
+        8 => float64(rng),
+        9 => float32(rng) as u64 | (float32(rng) as u64) << 32,
+        _ => rng.next(),
+    }
+}
+
+pub fn float64(rng: &mut Rng) -> u64 {
+    let sign = rng.next() & (1 << 63);
+    sign | match rng.below(10) {
+        0 => 0,
+        1 => 0x7ff0_0000_0000_0000,
+        2 => 0x7ff8_0000_0000_0000 | rng.next() >> 13,
+        3 => 0x7ff0_0000_0000_0001 | rng.next() >> 14,
+        4 => rng.next() >> 12 >> rng.below(52),
+        5 => (rng.below(1000) as f64 / 8.0).to_bits(),
+        6 => (rng.next() as i64 as f64).abs().to_bits(),
+        7 => (rng.below(2047) << 52) | rng.next() >> 12,
+        _ => (0x3ff - 40 + rng.below(80)) << 52 | rng.next() >> 12,
+    }
+}
+
+pub fn float32(rng: &mut Rng) -> u32 {
+    let sign = rng.next() as u32 & (1 << 31);
+    sign | match rng.below(9) {
+        0 => 0,
+        1 => 0x7f80_0000,
+        2 => 0x7fc0_0000 | rng.next() as u32 >> 10,
+        3 => 0x7f80_0001 | rng.next() as u32 >> 11,
+        4 => rng.next() as u32 >> 9 >> rng.below(23),
+        5 => (rng.below(1000) as f32 / 8.0).to_bits(),
+        6 => (rng.below(255) as u32) << 23 | rng.next() as u32 >> 9,
+        _ => (0x7f - 30 + rng.below(60) as u32) << 23 | rng.next() as u32 >> 9,
+    }
+}
+
+fn float80(rng: &mut Rng) -> [u8; 10] {
+    let mut sig = rng.next() | 1 << 63;
+    let mut exp = match rng.below(9) {
+        0 => 0,
+        1 => 0x7fff,
+        2 => rng.below(0x8000) as u16,
+        _ => 0x3fff - 70 + rng.below(140) as u16,
+    };
+    match rng.below(10) {
+        0 => sig = 1 << 63,
+        1 => sig = rng.next() | 3 << 62,
+        2 if exp == 0 => sig = 0,
+        3 if exp == 0 => sig &= !(1 << 63),
+        4 => sig &= u64::MAX << 40,
+        5 => sig &= u64::MAX << 11,
+        // Formats that the processor no longer supports.
+        6 if rng.one_in(4) => sig &= !(1 << 63),
+        _ => {}
+    }
+    if rng.next() & 1 != 0 {
+        exp |= 0x8000;
+    }
+    let mut bytes = [0; 10];
+    bytes[..8].copy_from_slice(&sig.to_le_bytes());
+    bytes[8..].copy_from_slice(&exp.to_le_bytes());
+    bytes
+}
+
+fn fx_image(rng: &mut Rng) -> [u8; 512] {
+    let mut fx = [0; 512];
+    let control: u16 = if rng.one_in(3) {
+        0x3f | rng.pick(&[0, 0x200, 0x300]) | (rng.below(4) as u16) << 10
+    } else {
+        0x37f
+    };
+    fx[0..2].copy_from_slice(&(control | 0x40).to_le_bytes());
+    let status = (rng.below(8) as u16) << 11 | rng.next() as u16 & 0x4700;
+    fx[2..4].copy_from_slice(&status.to_le_bytes());
+    fx[4] = if rng.one_in(3) {
+        rng.next() as u8
+    } else {
+        0xff
+    };
+    let mxcsr: u32 = if rng.one_in(4) {
+        0x1f80 | (rng.next() as u32 & 0xe040)
+    } else {
+        0x1f80
+    };
+    fx[24..28].copy_from_slice(&mxcsr.to_le_bytes());
+    for r in 0..8 {
+        fx[32 + 16 * r..][..10].copy_from_slice(&float80(rng));
+    }
+    for x in 0..16 {
+        for half in 0..2 {
+            let v = match rng.below(3) {
+                0 => float64(rng),
+                1 => float32(rng) as u64 | (float32(rng) as u64) << 32,
+                _ => value(rng),
+            };
+            fx[160 + 16 * x + 8 * half..][..8].copy_from_slice(&v.to_le_bytes());
+        }
+    }
+    fx
+}
+
+/// Puts a number of the right kind where the memory operand is.
+pub fn operands(rng: &mut Rng, case: &Case, data: &mut [u8; DATA_SIZE]) {
+    let Some((addr, size)) = case.target else {
+        return;
+    };
+    let at = addr.wrapping_sub(DATA) as usize;
+    let bytes: Vec<u8> = match (size, rng.below(3)) {
+        (10, _) => float80(rng).to_vec(),
+        (4, 0) => float32(rng).to_le_bytes().to_vec(),
+        (8, 0) => float64(rng).to_le_bytes().to_vec(),
+        (16, 0) => [float64(rng).to_le_bytes(), float64(rng).to_le_bytes()].concat(),
+        (16, 1) => (0..4).flat_map(|_| float32(rng).to_le_bytes()).collect(),
+        _ => (0..2)
+            .flat_map(|_| value(rng).to_le_bytes())
+            .take(size)
+            .collect(),
+    };
+    for (i, b) in bytes.into_iter().enumerate() {
+        if let Some(slot) = data.get_mut(at.wrapping_add(i)) {
+            *slot = b;
+        }
+    }
+}
+
+pub struct Generator {
+    only: Option<String>,
+}
+
+/// What the host may do differently, or does with state that isn't the program's.
+fn excluded(i: &Instruction) -> bool {
+    use Mnemonic as M;
+    matches!(
+        i.mnemonic(),
+        M::Cpuid
+            | M::Rdtsc
+            | M::Rdtscp
+            | M::Rdpid
+            | M::Rdpmc
+            | M::Rcpps
+            | M::Rcpss
+            | M::Rsqrtps
+            | M::Rsqrtss
+            | M::Xgetbv
+            | M::Syscall
+            | M::Sysenter
+            | M::Int
+            | M::Int3
+            | M::Int1
+            | M::Into
+            | M::Hlt
+            | M::Fsin
+            | M::Fcos
+            | M::Fsincos
+            | M::Fptan
+            | M::Fpatan
+            | M::F2xm1
+            | M::Fyl2x
+            | M::Fyl2xp1
+            | M::Fxsave
+            | M::Fxsave64
+            | M::Fxrstor
+            | M::Fxrstor64
+            | M::Fnstenv
+            | M::Fldenv
+            | M::Fnsave
+            | M::Frstor
+            | M::Fldcw
+            | M::Fisttp
+            | M::Ldmxcsr
+            | M::Popf
+            | M::Popfq
+            | M::Lsl
+            | M::Lar
+            | M::Verr
+            | M::Verw
+            | M::Sldt
+            | M::Str
+            | M::Smsw
+            | M::Sgdt
+            | M::Sidt
+            | M::Enter
+            | M::Prefetchw
+            | M::Prefetch
+            | M::Clflush
+            | M::Wait
+            | M::Xlatb
+            | M::Lfs
+            | M::Lgs
+            | M::Lss
+    ) || i.is_privileged()
+        || i.flow_control() != FlowControl::Next
+        || i.has_xacquire_prefix()
+        || i.has_xrelease_prefix()
+        || i.segment_prefix() != Register::None
+        || (0..i.op_count()).any(|n| {
+            matches!(i.op_kind(n), OpKind::Register)
+                && (i.op_register(n).is_segment_register()
+                    || i.op_register(n).is_mm()
+                    || i.op_register(n).is_dr()
+                    || i.op_register(n).is_cr())
+        })
+        || i.memory_base().is_gpr32()
+        || i.memory_index().is_gpr32()
+        || (0..i.op_count()).any(|n| {
+            matches!(
+                i.op_kind(n),
+                OpKind::MemorySegESI
+                    | OpKind::MemorySegEDI
+                    | OpKind::MemoryESEDI
+                    | OpKind::MemorySegSI
+                    | OpKind::MemoryESDI
+            )
+        })
+        || i.cpuid_features().iter().any(|f| {
+            use iced_x86::CpuidFeature as C;
+            !matches!(
+                f,
+                C::INTEL8086
+                    | C::INTEL186
+                    | C::INTEL286
+                    | C::INTEL386
+                    | C::INTEL486
+                    | C::X64
+                    | C::SSE
+                    | C::SSE2
+                    | C::CMOV
+                    | C::CX8
+                    | C::CMPXCHG16B
+                    | C::FPU
+                    | C::FPU287
+                    | C::FPU387
+                    | C::BMI1
+                    | C::LZCNT
+                    | C::POPCNT
+                    | C::MOVBE
+                    | C::INTEL8086_ONLY
+                    | C::MULTIBYTENOP
+                    | C::PAUSE
+            )
+        })
+}
+
+impl Generator {
+    pub fn new(only: Option<&str>) -> Generator {
+        Generator {
+            only: only.map(str::to_string),
+        }
+    }
+
+    /// Random bytes that decode to one supported instruction.
+    fn instruction(&mut self, rng: &mut Rng) -> Option<(Vec<u8>, Instruction)> {
+        let mut bytes = Vec::new();
+        let two = rng.below(5) < 3;
+        match rng.below(8) {
+            0 | 1 => bytes.push(0x66),
+            2 if two => bytes.push(0xf2),
+            3 if two => bytes.push(0xf3),
+            4 if rng.one_in(3) => bytes.push(0xf3),
+            5 if rng.one_in(6) => bytes.push(0xf2),
+            6 if rng.one_in(6) => bytes.push(0xf0),
+            _ => {}
+        }
+        if rng.one_in(2) {
+            bytes.push(0x40 | rng.below(16) as u8);
+        }
+        if two {
+            bytes.push(0x0f);
+            bytes.push(rng.next() as u8);
+        } else if rng.one_in(4) {
+            bytes.push(0xd8 + rng.below(8) as u8);
+        } else {
+            bytes.push(rng.next() as u8);
+        }
+        let start = bytes.len();
+        bytes.extend((0..14).map(|_| rng.next() as u8));
+        // Registers more often than memory, and near displacements.
+        if rng.one_in(3) {
+            bytes[start] |= 0xc0;
+        } else if rng.one_in(2) {
+            bytes[start] = bytes[start] & 0x3f | 0x40;
+        }
+        let i = Decoder::with_ip(64, &bytes, host::slot(), DecoderOptions::NONE).decode();
+        if i.is_invalid() || excluded(&i) {
+            return None;
+        }
+        if let Some(only) = &self.only {
+            if !format!("{:?}", i.mnemonic()).eq_ignore_ascii_case(only) {
+                return None;
+            }
+        }
+        bytes.truncate(i.len());
+        Some((bytes, i))
+    }
+
+    pub fn case(&mut self, rng: &mut Rng) -> Option<Case> {
+        let (code, i) = self.instruction(rng)?;
+        let mut before = State {
+            gpr: std::array::from_fn(|_| value(rng)),
+            flags: 0x202 | rng.next() & 0x8d5,
+            signal: 0,
+            rip: 0,
+            fault: 0,
+            fx: fx_image(rng),
+        };
+        if rng.one_in(8) {
+            before.flags |= 0x400;
+        }
+        let mut target = None;
+        // A place in the data: mostly well inside, sometimes across its two pages, or reaching out of it.
+        let place = |rng: &mut Rng, size: u64, align: u64| {
+            let at = match rng.below(12) {
+                0 => 4096 - rng.below(size + 8),
+                1 => DATA_SIZE as u64 - rng.below(size + 8),
+                2 => 0u64.wrapping_sub(rng.below(size + 8)),
+                _ => 1024 + rng.below(2048),
+            };
+            (DATA.wrapping_add(at)) / align * align
+        };
+        let mut ignore_gpr = [0; 16];
+        if (0..i.op_count()).any(|n| i.op_kind(n) == OpKind::Memory)
+            && i.mnemonic() != Mnemonic::Lea
+        {
+            let size = i.memory_size().size().max(1);
+            let align = if size == 16 && !rng.one_in(8) { 16 } else { 1 };
+            let mut addr = place(rng, size as u64, align);
+            let (base, index) = (i.memory_base(), i.memory_index());
+            if base == Register::None || base == Register::RIP || base == index {
+                return None;
+            }
+            let bits = matches!(
+                i.mnemonic(),
+                Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc
+            );
+            if bits && i.op1_kind() == OpKind::Register {
+                let r = i.op1_register().full_register().number();
+                before.gpr[r] = (before.gpr[r] & !0xffff_ffff)
+                    | (rng.next() as i32 % 4096) as i64 as u64 & 0xffff_ffff;
+                if i.op1_register().size() != 4 {
+                    before.gpr[r] = (rng.next() as i16 % 4096) as i64 as u64;
+                }
+                addr = DATA + 3000;
+                if r == base.number() {
+                    return None;
+                }
+            }
+            let offset = if index == Register::None {
+                0
+            } else {
+                before.gpr[index.number()].wrapping_mul(u64::from(i.memory_index_scale()))
+            };
+            before.gpr[base.number()] = addr
+                .wrapping_sub(offset)
+                .wrapping_sub(i.memory_displacement64());
+            // pop [rsp+…] reckons with the rsp after it.
+            if i.mnemonic() == Mnemonic::Pop && (base == Register::RSP || index == Register::RSP) {
+                return None;
+            }
+            target = Some((addr, size));
+        }
+        let mut strings = false;
+        for n in 0..i.op_count() {
+            match i.op_kind(n) {
+                OpKind::MemorySegRSI => {
+                    before.gpr[6] = place(rng, 64, 1);
+                    strings = true;
+                }
+                OpKind::MemoryESRDI | OpKind::MemorySegRDI => {
+                    before.gpr[7] = place(rng, 64, 1);
+                    strings = true;
+                }
+                _ => {}
+            }
+        }
+        if strings {
+            before.gpr[1] = rng.below(40);
+            if rng.one_in(3) {
+                before.gpr[7] = before.gpr[6].wrapping_add(rng.below(32)).wrapping_sub(16);
+            }
+        }
+        if i.is_stack_instruction() || i.mnemonic() == Mnemonic::Leave {
+            if target.is_some()
+                && (i.memory_base() == Register::RSP || i.memory_index() == Register::RSP)
+            {
+                return None;
+            }
+            before.gpr[4] = place(rng, 16, 1);
+            if i.mnemonic() == Mnemonic::Leave {
+                before.gpr[5] = place(rng, 16, 1);
+            }
+        }
+        let mut undefined = rflags(i.rflags_undefined());
+        match i.mnemonic() {
+            Mnemonic::Shl
+            | Mnemonic::Sal
+            | Mnemonic::Shr
+            | Mnemonic::Sar
+            | Mnemonic::Rol
+            | Mnemonic::Ror
+            | Mnemonic::Rcl
+            | Mnemonic::Rcr
+            | Mnemonic::Shld
+            | Mnemonic::Shrd => {
+                let last = i.op_count() - 1;
+                let n = if i.op_kind(last) == OpKind::Register {
+                    before.gpr[1]
+                } else {
+                    i.immediate(last)
+                };
+                let size = if i.op0_kind() == OpKind::Register {
+                    i.op0_register().size()
+                } else {
+                    i.memory_size().size()
+                };
+                let n = n & if size == 8 { 63 } else { 31 };
+                if n != 1 && n != 0 {
+                    undefined |= 0x800;
+                }
+                let rotates = matches!(
+                    i.mnemonic(),
+                    Mnemonic::Rol | Mnemonic::Ror | Mnemonic::Rcl | Mnemonic::Rcr
+                );
+                if !rotates && n != 0 {
+                    undefined |= 0x10;
+                    if n as usize >= size * 8 {
+                        undefined |= 1;
+                    }
+                }
+                if matches!(i.mnemonic(), Mnemonic::Shld | Mnemonic::Shrd) && n as usize > size * 8
+                {
+                    return None;
+                }
+            }
+            Mnemonic::Bsf | Mnemonic::Bsr if size_of_source(&i) == 2 => {}
+            Mnemonic::Bswap if i.op0_register().size() == 2 => {
+                ignore_gpr[i.op0_register().full_register().number()] = 0xffff
+            }
+            _ => {}
+        }
+        Some(Case {
+            code,
+            name: format!("{:?}", i.code()),
+            before,
+            undefined_flags: undefined,
+            ignore_gpr,
+            ignore_mxcsr: 0x20,
+            ignore_status: 0,
+            x87: format!("{:?}", i.mnemonic()).starts_with('F'),
+            single: true,
+            target,
+        })
+    }
+}
+
+fn size_of_source(i: &Instruction) -> usize {
+    if i.op1_kind() == OpKind::Register {
+        i.op1_register().size()
+    } else {
+        i.memory_size().size()
+    }
+}
+
+fn rflags(bits: u32) -> u64 {
+    [
+        (RflagsBits::OF, 0x800),
+        (RflagsBits::SF, 0x80),
+        (RflagsBits::ZF, 0x40),
+        (RflagsBits::AF, 0x10),
+        (RflagsBits::CF, 1),
+        (RflagsBits::PF, 4),
+    ]
+    .into_iter()
+    .filter(|(bit, _)| bits & bit != 0)
+    .map(|(_, flag)| flag)
+    .sum()
+}
