@@ -60,7 +60,9 @@ pub const CAP_FULL_SET: u64 = (1 << (CAP_LAST_CAP + 1)) - 1;
 
 /// The bit number of a name such as `CAP_CHOWN`, in any case.
 pub fn by_name(name: &str) -> Option<u32> {
-    ALL.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|&(_, bit)| bit)
+    ALL.iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(name))
+        .map(|&(_, bit)| bit)
 }
 
 /// `_LINUX_CAPABILITY_VERSION_1`.

@@ -193,7 +193,8 @@ impl Stat {
     /// As `statx(2)` stores it (256 bytes), with the basic fields' mask.
     pub fn to_statx(&self, mnt_id: u64) -> [u8; 256] {
         use crate::mode::{major, minor};
-        let stamp = |l: Layout<256>, at: usize, t: (i64, u32)| l.u64(at, t.0 as u64).u32(at + 8, t.1);
+        let stamp =
+            |l: Layout<256>, at: usize, t: (i64, u32)| l.u64(at, t.0 as u64).u32(at + 8, t.1);
         let l = Layout::new()
             .u32(0, 0x7ff & !0x800 | 0x1000)
             .u32(4, self.blksize as u32)

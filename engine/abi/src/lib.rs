@@ -4,8 +4,8 @@
 #![forbid(unsafe_code)]
 
 mod bytes;
-mod errno;
 pub mod caps;
+mod errno;
 pub mod fs;
 pub mod mm;
 pub mod mode;

@@ -69,12 +69,27 @@ pub struct Rlimit {
 
 /// The limits Docker's containers start with (systemd's docker.service and the kernel's defaults).
 pub fn default_rlimits() -> [Rlimit; RLIM_NLIMITS] {
-    let mut all = [Rlimit { soft: RLIM_INFINITY, hard: RLIM_INFINITY }; RLIM_NLIMITS];
+    let mut all = [Rlimit {
+        soft: RLIM_INFINITY,
+        hard: RLIM_INFINITY,
+    }; RLIM_NLIMITS];
     all[RLIMIT_STACK].soft = 8 << 20;
-    all[RLIMIT_NOFILE] = Rlimit { soft: 1_048_576, hard: 1_048_576 };
-    all[RLIMIT_MEMLOCK] = Rlimit { soft: 8 << 20, hard: 8 << 20 };
-    all[RLIMIT_SIGPENDING] = Rlimit { soft: 31_000, hard: 31_000 };
-    all[RLIMIT_MSGQUEUE] = Rlimit { soft: 819_200, hard: 819_200 };
+    all[RLIMIT_NOFILE] = Rlimit {
+        soft: 1_048_576,
+        hard: 1_048_576,
+    };
+    all[RLIMIT_MEMLOCK] = Rlimit {
+        soft: 8 << 20,
+        hard: 8 << 20,
+    };
+    all[RLIMIT_SIGPENDING] = Rlimit {
+        soft: 31_000,
+        hard: 31_000,
+    };
+    all[RLIMIT_MSGQUEUE] = Rlimit {
+        soft: 819_200,
+        hard: 819_200,
+    };
     all[RLIMIT_NICE] = Rlimit { soft: 0, hard: 0 };
     all[RLIMIT_RTPRIO] = Rlimit { soft: 0, hard: 0 };
     all

@@ -99,11 +99,19 @@ impl Signal {
         let upper = text.to_ascii_uppercase();
         let bare = upper.strip_prefix("SIG").unwrap_or(&upper);
         if let Some(rest) = bare.strip_prefix("RTMIN") {
-            let n: u32 = if rest.is_empty() { 0 } else { rest.strip_prefix('+')?.parse().ok()? };
+            let n: u32 = if rest.is_empty() {
+                0
+            } else {
+                rest.strip_prefix('+')?.parse().ok()?
+            };
             return (n <= 30).then(|| Signal(34 + n as u8));
         }
         if let Some(rest) = bare.strip_prefix("RTMAX") {
-            let n: u32 = if rest.is_empty() { 0 } else { rest.strip_prefix('-')?.parse().ok()? };
+            let n: u32 = if rest.is_empty() {
+                0
+            } else {
+                rest.strip_prefix('-')?.parse().ok()?
+            };
             return (n <= 30).then(|| Signal(64 - n as u8));
         }
         match bare {
@@ -119,7 +127,9 @@ impl Signal {
         match self {
             Signal::SIGCHLD | Signal::SIGURG | Signal::SIGWINCH => DefaultAction::Ignore,
             Signal::SIGCONT => DefaultAction::Continue,
-            Signal::SIGSTOP | Signal::SIGTSTP | Signal::SIGTTIN | Signal::SIGTTOU => DefaultAction::Stop,
+            Signal::SIGSTOP | Signal::SIGTSTP | Signal::SIGTTIN | Signal::SIGTTOU => {
+                DefaultAction::Stop
+            }
             Signal::SIGQUIT
             | Signal::SIGILL
             | Signal::SIGTRAP
@@ -269,12 +279,31 @@ impl SigAction {
 pub enum SigDetail {
     None,
     /// Sent by a process (as the receiver's PID namespace numbers it).
-    Sender { pid: u32, uid: u32 },
+    Sender {
+        pid: u32,
+        uid: u32,
+    },
     /// With a value (`sigqueue`, timers).
-    Queue { pid: u32, uid: u32, value: u64 },
-    Timer { id: u32, overrun: u32, value: u64 },
-    Child { pid: u32, uid: u32, status: i32, utime: u64, stime: u64 },
-    Fault { addr: u64 },
+    Queue {
+        pid: u32,
+        uid: u32,
+        value: u64,
+    },
+    Timer {
+        id: u32,
+        overrun: u32,
+        value: u64,
+    },
+    Child {
+        pid: u32,
+        uid: u32,
+        status: i32,
+        utime: u64,
+        stime: u64,
+    },
+    Fault {
+        addr: u64,
+    },
 }
 
 /// `siginfo_t`.
@@ -288,20 +317,37 @@ pub struct SigInfo {
 impl SigInfo {
     /// Sent by the kernel itself.
     pub fn kernel(signal: Signal) -> SigInfo {
-        SigInfo { signal, code: SI_KERNEL, detail: SigDetail::None }
+        SigInfo {
+            signal,
+            code: SI_KERNEL,
+            detail: SigDetail::None,
+        }
     }
 
     /// The 128 bytes a handler or `waitid` sees.
     pub fn to_bytes(&self) -> [u8; 128] {
-        let l = Layout::new().u32(0, self.signal.number()).u32(8, self.code as u32);
+        let l = Layout::new()
+            .u32(0, self.signal.number())
+            .u32(8, self.code as u32);
         match self.detail {
             SigDetail::None => l,
             SigDetail::Sender { pid, uid } => l.u32(16, pid).u32(20, uid),
             SigDetail::Queue { pid, uid, value } => l.u32(16, pid).u32(20, uid).u64(24, value),
-            SigDetail::Timer { id, overrun, value } => l.u32(16, id).u32(20, overrun).u64(24, value),
-            SigDetail::Child { pid, uid, status, utime, stime } => {
-                l.u32(16, pid).u32(20, uid).u32(24, status as u32).u64(32, utime).u64(40, stime)
+            SigDetail::Timer { id, overrun, value } => {
+                l.u32(16, id).u32(20, overrun).u64(24, value)
             }
+            SigDetail::Child {
+                pid,
+                uid,
+                status,
+                utime,
+                stime,
+            } => l
+                .u32(16, pid)
+                .u32(20, uid)
+                .u32(24, status as u32)
+                .u64(32, utime)
+                .u64(40, stime),
             SigDetail::Fault { addr } => l.u64(16, addr),
         }
         .done()

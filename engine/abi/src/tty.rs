@@ -185,12 +185,22 @@ pub struct WinSize {
 impl WinSize {
     /// `cols` × `rows` characters, pixels unknown.
     pub fn new(cols: u16, rows: u16) -> WinSize {
-        WinSize { rows, cols, xpixel: 0, ypixel: 0 }
+        WinSize {
+            rows,
+            cols,
+            xpixel: 0,
+            ypixel: 0,
+        }
     }
 
     /// As `TIOCGWINSZ` stores it.
     pub fn to_bytes(&self) -> [u8; 8] {
-        Layout::new().u16(0, self.rows).u16(2, self.cols).u16(4, self.xpixel).u16(6, self.ypixel).done()
+        Layout::new()
+            .u16(0, self.rows)
+            .u16(2, self.cols)
+            .u16(4, self.xpixel)
+            .u16(6, self.ypixel)
+            .done()
     }
 
     /// As `TIOCSWINSZ` reads it.

@@ -2,6 +2,7 @@
 
 mod bench;
 mod conformance;
+mod fuzz;
 mod setup;
 mod sh;
 mod site;
@@ -18,6 +19,8 @@ cargo xtask COMMAND
   bench [--no-build]     measure the page in Chromium, beside the targets
   conformance [--shared DIR] [--keep] [-v] [NAME..]
                          compare with transcripts of a real Docker (default ../shared)
+  fuzz [--seconds N] [TARGET..]
+                         coverage-guided fuzzing of what strangers send
   setup                  only install what the other commands need
 ";
 
@@ -32,6 +35,7 @@ fn main() -> Result<()> {
         "serve" => site::serve(rest),
         "test" => test::run(rest),
         "bench" => bench::run(rest),
+        "fuzz" => fuzz::run(rest),
         "conformance" => conformance::run(rest),
         "setup" => setup::everything(),
         "help" | "-h" | "--help" => {
