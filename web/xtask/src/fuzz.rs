@@ -69,22 +69,27 @@ pub fn run(args: &[String]) -> Result<()> {
     {
         let corpus = target.join("corpus").join(name);
         fs::create_dir_all(&corpus)?;
-        let mut fuzz = sh::command(
-            programs.join(name),
-            &["-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=0"],
-        );
+        let log = target.join(format!("{name}.log"));
+        let output = fs::File::create(&log)?;
+        let mut fuzz = sh::command(programs.join(name), &["-timeout=10", "-rss_limit_mb=1024"]);
         fuzz.arg(format!("-max_total_time={seconds}"))
             .arg(format!("-artifact_prefix={}", crashes.display()))
-            .args(["-verbosity=0"])
-            .arg(&corpus);
+            .arg(&corpus)
+            .stdout(output.try_clone()?)
+            .stderr(output);
         let seeds = sh::root()
             .join("tests/fuzz/seeds")
             .join(name.trim_start_matches("fuzz-"));
         if seeds.is_dir() {
             fuzz.arg(seeds);
         }
-        sh::run(&mut fuzz)
-            .with_context(|| format!("{name} crashed; the input is in {}", crashes.display()))?;
+        if let Err(error) = sh::run(&mut fuzz) {
+            eprintln!("{}", fs::read_to_string(&log).unwrap_or_default());
+            return Err(error.context(format!(
+                "{name} crashed; the input is in {}",
+                crashes.display()
+            )));
+        }
     }
     Ok(())
 }
