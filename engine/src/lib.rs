@@ -15,6 +15,7 @@ pub mod engine;
 pub mod events;
 pub mod executor;
 pub mod fetch;
+pub mod layer;
 pub mod network;
 pub mod pipe;
 pub mod runtime;

@@ -1,0 +1,38 @@
+//! Layers: tar archives ↔ file trees.
+//!
+//! - [`apply`] turns a layer's tar into a tree with overlayfs whiteouts, [`diff`] turns such a tree
+//!   back into the tar Docker would write.
+//! - [`archive`] and [`extract`] move plain trees (`docker export`, `cp`, `ADD`, `import`).
+//! - [`changes`] is `docker diff`.
+//! - [`save_tree`] and [`load_tree`] keep a tree across restarts without losing anything.
+//! - [`Decompressor`] finds out how bytes are compressed and undoes it.
+//!
+//! Archives are untrusted: every size is limited, names stay inside the tree they are unpacked
+//! into, and nothing recurses with their depth.
+
+mod apply;
+mod archive;
+mod changes;
+mod compression;
+mod error;
+mod extract;
+mod header;
+mod persist;
+mod reader;
+mod remove;
+mod scope;
+mod unpack;
+mod walk;
+mod writer;
+mod xz;
+
+#[cfg(test)]
+mod tests;
+
+pub use apply::{Applied, apply};
+pub use archive::{ArchiveOptions, Archived, archive, diff};
+pub use changes::changes;
+pub use compression::{Compression, Decompressor};
+pub use error::{LayerError, Limits, Printable};
+pub use extract::{ExtractOptions, extract};
+pub use persist::{load_tree, save_tree};
