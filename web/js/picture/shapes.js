@@ -13,8 +13,8 @@ export function slabName(s) {
 
 /** @param {Slab} s */
 export function slabLabel(s) {
-  const shared = s.top.shared > 1 ? `, shared by ${s.top.shared} images` : '';
-  return `${s.layers.length > 1 ? `${s.layers.length} small layers` : `Layer ${s.top.name}`}, ${size(s.size)}${shared}`;
+  const shared = s.top.shared > 1 ? `, shared by ${s.top.shared}` : '';
+  return `${s.layers.length > 1 ? `${s.layers.length} small layers` : `Layer ${s.top.name}`}${shared}, ${size(s.size)}`;
 }
 
 /** @param {Container} c */
@@ -39,14 +39,12 @@ export function state(c, words = true) {
   return h('span.st', { title: c.status }, stateMark(c.state), words ? stateWords(c) : h('span.sr', null, stateWords(c)));
 }
 
-/** @param {Container} c */
+/** In the order of what is seen. @param {Container} c */
 export function containerLabel(c) {
-  const parts = [`Container ${c.name}, ${stateWords(c)}`, `writable layer ${size(c.sizeRw)}`];
-  if (c.ports.length) parts.push(`port ${c.ports.join(', ')}`);
+  const mounts = c.mounts.filter((m) => m.kind !== 'tmpfs').map((m) => `${volumeName(m.name)} → ${m.destination}`);
+  const parts = [`Container ${c.name}`, stateWords(c), ...c.ports, c.command, ...mounts, 'writable layer', size(c.sizeRw)];
   if (c.networks.length) parts.push(`network ${c.networks.join(', ')}`);
-  const volumes = c.mounts.filter((m) => m.kind === 'volume');
-  if (volumes.length) parts.push(`volume ${volumes.map((v) => v.name).join(', ')}`);
-  return parts.join(', ');
+  return parts.filter(Boolean).join(', ');
 }
 
 /** @param {Container} c */
