@@ -206,9 +206,16 @@ describe('picture', () => {
     assert.match(await page.locator('.ledger').innerText(), /2 images\s*1 container, 1 running[^]*on disk 81\.8 MB/);
   });
 
-  fresh('many columns become a list; the choice is kept', async () => {
+  fresh('many columns become rows, or a list where there is no room; the choice is kept', async () => {
     await scenario('full');
+    await page.waitForSelector('.rows');
+    const alpine = await page.locator('.rs', { hasText: 'alpine:3.20 base' }).boundingBox();
+    const shop = await page.locator('.cT', { hasText: 'shop-web:1.1' }).boundingBox();
+    assert.ok(alpine.y <= shop.y && alpine.y + alpine.height >= shop.y + shop.height, 'the base stands beside all its images');
+    await page.setViewportSize({ width: 700, height: 900 });
     await page.waitForSelector('[role=treegrid]');
+    await page.setViewportSize({ width: 1440, height: 900 });
+    await page.waitForSelector('.rows');
     await page.getByRole('button', { name: 'Stacks' }).click();
     await page.waitForSelector('.stage .slab');
     await page.reload();
@@ -266,7 +273,7 @@ describe('picture', () => {
     await page.keyboard.press('h');
     await page.keyboard.press('/');
     await page.keyboard.type('redis');
-    await page.waitForSelector('.tag.hit:has-text("redis")');
+    await page.waitForSelector('[data-key].found:has-text("redis")');
     await page.keyboard.press('Enter');
     await page.keyboard.press('?');
     await page.waitForSelector('dialog.help');
@@ -451,6 +458,8 @@ describe('accessibility', () => {
         await page.locator('.ctr').click();
         await accessible('facts');
         await scenario('full');
+        await accessible('rows');
+        await page.getByRole('button', { name: 'List' }).click();
         await accessible('the list');
         for (const v of ['build', 'sizes', 'files']) {
           await view(v);

@@ -8,13 +8,14 @@ import { size } from '../units.js';
 
 /** @param {Slab} s */
 export function slabName(s) {
-  return s.layers.length > 1 ? `${s.layers.length} small layers` : s.top.name;
+  if (s.layers.length === 1) return s.top.name;
+  return `${s.layers.length} ${s.layers.every((l) => l.size < 1e6) ? 'small ' : ''}layers`;
 }
 
 /** @param {Slab} s */
 export function slabLabel(s) {
   const shared = s.top.shared > 1 ? `, shared by ${s.top.shared}` : '';
-  return `${s.layers.length > 1 ? `${s.layers.length} small layers` : `Layer ${s.top.name}`}${shared}, ${size(s.size)}`;
+  return `${s.layers.length > 1 ? slabName(s) : `Layer ${s.top.name}`}${shared}, ${size(s.size)}`;
 }
 
 /** @param {Container} c */
