@@ -1,22 +1,28 @@
 //! The engine: its ports, its state, and the loop that drives both.
 
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::Waker;
 use std::time::Duration;
 
-use futures::future::LocalBoxFuture;
+use futures::FutureExt;
+use futures::future::{LocalBoxFuture, Shared};
 
-use crate::api;
+use crate::api::{self, ApiError};
 use crate::clock::{Clock, Entropy, random_id};
 use crate::config::Config;
+use crate::container::Containers;
 use crate::content::ContentStore;
+use crate::dirs::{HostDirs, VolumeDirs};
 use crate::events::Events;
 use crate::executor::{Executor, RunState};
 use crate::fetch::Fetch;
+use crate::image_source::ImageSource;
 use crate::network::Network;
+use crate::networking::Networks;
 use crate::runtime::Runtime;
 use crate::snapshot::Snapshotter;
 use crate::store::Store;
+use crate::volume::Volumes;
 
 /// Everything the engine needs from outside.
 #[derive(Clone)]
@@ -29,6 +35,12 @@ pub struct Ports {
     pub runtime: Rc<dyn Runtime>,
     /// Container networks.
     pub network: Rc<dyn Network>,
+    /// Volumes' files.
+    pub volumes: Rc<dyn VolumeDirs>,
+    /// The host's files, for bind mounts.
+    pub host: Rc<dyn HostDirs>,
+    /// The time and numbers all file trees share.
+    pub file_clock: bottleship_vfs::Clock,
     /// Durable state.
     pub store: Rc<dyn Store>,
     /// HTTP to elsewhere.
@@ -44,6 +56,22 @@ struct Inner {
     config: Config,
     executor: Executor,
     events: Events,
+    containers: Containers,
+    networks: Networks,
+    volumes: Volumes,
+    images: Rc<dyn ImageSource>,
+    loaded: Shared<LocalBoxFuture<'static, Result<(), ApiError>>>,
+}
+
+/// A handle that does not keep the engine alive.
+#[derive(Clone)]
+pub struct WeakEngine(Weak<Inner>);
+
+impl WeakEngine {
+    /// The engine, unless it is gone.
+    pub fn upgrade(&self) -> Option<Engine> {
+        self.0.upgrade().map(Engine)
+    }
 }
 
 /// A Docker engine. Clones are handles of the same engine.
@@ -51,15 +79,71 @@ struct Inner {
 pub struct Engine(Rc<Inner>);
 
 impl Engine {
-    /// An engine on these ports.
-    pub fn new(ports: Ports, config: Config) -> Self {
-        let events = Events::new(ports.clock.clone());
-        Engine(Rc::new(Inner {
-            ports,
-            config,
-            executor: Executor::new(),
-            events,
-        }))
+    /// An engine on these ports. It reads what a former engine stored before it
+    /// answers its first request.
+    pub fn new(ports: Ports, config: Config, images: Rc<dyn ImageSource>) -> Self {
+        let engine = Engine(Rc::new_cyclic(|weak: &Weak<Inner>| {
+            let weak = WeakEngine(weak.clone());
+            let load: LocalBoxFuture<'static, _> = Box::pin(async move {
+                match weak.upgrade() {
+                    Some(engine) => engine.load().await,
+                    None => Ok(()),
+                }
+            });
+            Inner {
+                events: Events::new(ports.clock.clone()),
+                ports,
+                config,
+                executor: Executor::new(),
+                containers: Containers::default(),
+                networks: Networks::default(),
+                volumes: Volumes::default(),
+                images,
+                loaded: load.shared(),
+            }
+        }));
+        let loaded = engine.0.loaded.clone();
+        engine.executor().spawn(async move {
+            // Its error is reported by every request.
+            let _ = loaded.await;
+        });
+        engine
+    }
+
+    async fn load(&self) -> Result<(), ApiError> {
+        self.volumes().load(self).await?;
+        self.networks().load(self).await?;
+        self.containers().load(self).await
+    }
+
+    /// Resolves when what a former engine stored was read.
+    pub async fn loaded(&self) -> Result<(), ApiError> {
+        self.0.loaded.clone().await
+    }
+
+    /// A handle that does not keep the engine alive.
+    pub fn downgrade(&self) -> WeakEngine {
+        WeakEngine(Rc::downgrade(&self.0))
+    }
+
+    /// The containers.
+    pub fn containers(&self) -> &Containers {
+        &self.0.containers
+    }
+
+    /// The networks.
+    pub fn networks(&self) -> &Networks {
+        &self.0.networks
+    }
+
+    /// The volumes.
+    pub fn volumes(&self) -> &Volumes {
+        &self.0.volumes
+    }
+
+    /// The images, as far as containers use them.
+    pub fn images(&self) -> &dyn ImageSource {
+        &*self.0.images
     }
 
     /// Answers a request of the Engine API. The future may be polled by any
@@ -72,6 +156,7 @@ impl Engine {
     /// instructions of emulated processes.
     pub fn run(&self, instructions: u64) -> RunState {
         let executor = &self.0.executor;
+        self.set_file_time();
         let timer = self.advance();
         let runtime = self.0.ports.runtime.drive(instructions);
         // What processes did wakes tasks here, and tasks may wake processes.
@@ -80,6 +165,15 @@ impl Engine {
         }
         let timer = timer.map_or(RunState::Idle, |until| RunState::Sleeping { until });
         runtime.soonest(timer)
+    }
+
+    fn set_file_time(&self) {
+        let now = self.now();
+        let time = bottleship_vfs::Time {
+            sec: now.seconds(),
+            nsec: now.subsec_nanos(),
+        };
+        self.0.ports.file_clock.set(time);
     }
 
     fn advance(&self) -> Option<u64> {

@@ -9,19 +9,24 @@
 pub mod api;
 pub mod clock;
 pub mod config;
+pub mod container;
 pub mod content;
+pub mod dirs;
 pub mod emulated;
 pub mod engine;
 pub mod events;
 pub mod executor;
 pub mod fetch;
+pub mod image_source;
 pub mod layer;
 pub mod network;
+pub mod networking;
 pub mod pipe;
 pub mod runtime;
 pub mod snapshot;
 pub mod store;
 pub mod units;
+pub mod volume;
 
 pub use config::Config;
 pub use engine::{Engine, Ports};

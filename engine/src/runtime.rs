@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use async_trait::async_trait;
-use bottleship_vfs::InodeRef;
 
+use crate::dirs::FileTree;
 use crate::executor::RunState;
 use crate::pipe::{PipeReader, PipeWriter};
 use crate::snapshot::RootFs;
@@ -13,7 +13,7 @@ use crate::snapshot::RootFs;
 #[derive(Clone)]
 pub enum MountSource {
     /// A directory or file of the engine's (a volume, a bind of the emulated host).
-    Tree(InodeRef),
+    Tree(FileTree),
     /// A path of the host.
     HostPath(String),
     /// A fresh tmpfs of at most so many bytes.
@@ -290,9 +290,6 @@ pub trait Runtime {
 
     /// A container's processes, by process id.
     async fn processes(&self, id: &str) -> Result<Vec<ProcessInfo>, RuntimeError>;
-
-    /// A container's root with its mounts, as processes in it see it (for `docker cp`).
-    async fn mounted_root(&self, id: &str) -> Result<Option<InodeRef>, RuntimeError>;
 
     /// Frees what a container that ended still holds.
     async fn delete(&self, id: &str) -> Result<(), RuntimeError>;

@@ -2,9 +2,11 @@
 //! layer on top of its parents, named by its chain id; an active one is a
 //! writable view of a committed one, named by a key.
 
+use std::rc::Rc;
+
 use async_trait::async_trait;
 use bottleship_oci::{ChainId, DiffId, Digest};
-use bottleship_vfs::InodeRef;
+use bottleship_vfs::{FileSystem, InodeRef};
 use bytes::Bytes;
 
 use crate::content::ContentError;
@@ -13,8 +15,10 @@ use crate::store::StoreError;
 /// A mounted snapshot.
 #[derive(Clone)]
 pub struct RootFs {
-    /// The merged tree, for the engine's own reading and writing.
+    /// The merged tree's root, for the engine's own reading and writing.
     pub tree: InodeRef,
+    /// The file system it is.
+    pub fs: Rc<dyn FileSystem>,
     /// The directories a kernel would mount, where there is a kernel.
     pub overlay: Option<OverlayDirs>,
 }

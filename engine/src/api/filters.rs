@@ -115,11 +115,7 @@ impl Filters {
                 Ok(Some(false))
             }
             values => {
-                let values = values
-                    .iter()
-                    .map(|v| format!("{v}"))
-                    .collect::<Vec<_>>()
-                    .join(" ");
+                let values = values.join(" ");
                 Err(ApiError::invalid(format!(
                     "invalid filter '{name}=[{values}]'"
                 )))

@@ -7,7 +7,7 @@ use super::error::{ApiError, ErrorKind};
 use super::message::{ApiVersion, Body, Call, Request, Response};
 use super::query::{Query, decode};
 use super::types::ErrorResponse;
-use super::{ApiResult, system};
+use super::{ApiResult, containers, exec, info, networks, system, volumes};
 use crate::engine::Engine;
 
 /// Answers a request.
@@ -91,6 +91,7 @@ async fn dispatch(engine: Engine, request: Request) -> ApiResult {
         }
         None => ApiVersion::MAX,
     };
+    engine.loaded().await?;
     let call = Call {
         engine,
         version,
@@ -138,6 +139,29 @@ async fn route(call: Call, method: &Method, path: &[&str]) -> ApiResult {
         ("GET" | "HEAD", ["_ping"]) => system::ping(call).await,
         ("GET", ["version"]) => system::version(call).await,
         ("GET", ["events"]) => system::events(call).await,
+        ("GET", ["info"]) => info::info(call).await,
+        ("GET", ["system", "df"]) => info::disk_usage(call).await,
+        (_, ["containers", rest @ ..]) => containers::route(call, method, rest).await,
+        (_, ["exec", rest @ ..]) => exec::route(call, method, rest).await,
+        (_, ["volumes", rest @ ..]) => volumes::route(call, method, rest).await,
+        (_, ["networks", rest @ ..]) => networks::route(call, method, rest).await,
+        ("GET", ["plugins"]) => Ok(Response::json(StatusCode::OK, &Vec::<String>::new())),
+        (_, ["plugins", name, ..]) => {
+            Err(ApiError::not_found(format!("plugin {name:?} not found")))
+        }
+        ("POST", ["swarm", "init" | "join"]) => Err(ApiError::not_implemented(
+            "swarm mode is not supported here",
+        )),
+        (
+            _,
+            [
+                "swarm" | "nodes" | "services" | "tasks" | "secrets" | "configs",
+                ..,
+            ],
+        ) => Err(ApiError::unavailable(super::NOT_A_SWARM)),
+        ("POST", ["session" | "grpc"]) => Err(ApiError::not_implemented(
+            "BuildKit sessions are not supported here: use DOCKER_BUILDKIT=0",
+        )),
         _ => Err(ApiError::not_found("page not found")),
     }
 }

@@ -124,12 +124,10 @@ pub async fn events(call: Call) -> ApiResult {
     let now = engine.now();
     let since = parse_time(call.query.get("since"), now)?;
     let until = parse_time(call.query.get("until"), now)?;
-    if let (Some(since), Some(until)) = (since, until) {
-        if since > until {
-            return Err(ApiError::invalid(
-                "`since` time cannot be after `until` time",
-            ));
-        }
+    if since.zip(until).is_some_and(|(since, until)| since > until) {
+        return Err(ApiError::invalid(
+            "`since` time cannot be after `until` time",
+        ));
     }
     let listener = engine.events().subscribe();
     let in_time = move |event: &Event| {

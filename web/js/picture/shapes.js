@@ -8,14 +8,13 @@ import { size } from '../units.js';
 
 /** @param {Slab} s */
 export function slabName(s) {
-  if (s.layers.length === 1) return s.top.name;
-  return `${s.layers.length} ${s.layers.every((l) => l.size < 1e6) ? 'small ' : ''}layers`;
+  return s.layers.length > 1 ? `${s.layers.length} small layers` : s.top.name;
 }
 
 /** @param {Slab} s */
 export function slabLabel(s) {
-  const shared = s.top.shared > 1 ? `, shared by ${s.top.shared}` : '';
-  return `${s.layers.length > 1 ? slabName(s) : `Layer ${s.top.name}`}${shared}, ${size(s.size)}`;
+  const shared = s.top.shared > 1 ? `, shared by ${s.top.shared} images` : '';
+  return `${s.layers.length > 1 ? `${s.layers.length} small layers` : `Layer ${s.top.name}`}, ${size(s.size)}${shared}`;
 }
 
 /** @param {Container} c */
@@ -40,12 +39,14 @@ export function state(c, words = true) {
   return h('span.st', { title: c.status }, stateMark(c.state), words ? stateWords(c) : h('span.sr', null, stateWords(c)));
 }
 
-/** In the order of what is seen. @param {Container} c */
+/** @param {Container} c */
 export function containerLabel(c) {
-  const mounts = c.mounts.filter((m) => m.kind !== 'tmpfs').map((m) => `${volumeName(m.name)} → ${m.destination}`);
-  const parts = [`Container ${c.name}`, stateWords(c), ...c.ports, c.command, ...mounts, 'writable layer', size(c.sizeRw)];
+  const parts = [`Container ${c.name}, ${stateWords(c)}`, `writable layer ${size(c.sizeRw)}`];
+  if (c.ports.length) parts.push(`port ${c.ports.join(', ')}`);
   if (c.networks.length) parts.push(`network ${c.networks.join(', ')}`);
-  return parts.filter(Boolean).join(', ');
+  const volumes = c.mounts.filter((m) => m.kind === 'volume');
+  if (volumes.length) parts.push(`volume ${volumes.map((v) => v.name).join(', ')}`);
+  return parts.join(', ');
 }
 
 /** @param {Container} c */

@@ -60,8 +60,7 @@ pub fn imul_r(cpu: &mut Cpu, op: &Op) {
 }
 
 pub fn imul_i(cpu: &mut Cpu, op: &Op) {
-    let imm = sext(op.imm as u64, op.x);
-    imul(cpu, op, sext(gpr(cpu, op.s), op.x), imm);
+    imul(cpu, op, sext(gpr(cpu, op.s), op.x), i64::from(op.imm));
 }
 
 fn dividend(cpu: &Cpu, log2: u8) -> u128 {
