@@ -52,6 +52,8 @@ try {
   await themes('host-two');
   await scenario('full');
   await themes('host-full');
+  await page.getByRole('button', { name: 'List' }).click();
+  await shoot('host-list-full-light');
   await page.getByRole('button', { name: 'Stacks' }).click();
   await shoot('host-stacks-full-light');
   await page.locator('[data-key^="c:"]').first().click();

@@ -194,7 +194,7 @@ addEventListener('keydown', (e) => {
   else if (e.key === 't') terminals.focus();
   else if (e.key === '?') void help();
   else if (e.key === '/') picture?.find();
-  else if (e.key === 'l' && picture) settings.set({ layout: picture.element.querySelector('.lst') ? 'stacks' : 'list' });
+  else if (e.key === 'l' && picture) settings.set({ layout: picture.element.querySelector('.lst') ? null : 'list' });
   else return;
   e.preventDefault();
 });

@@ -200,7 +200,7 @@ export function build(said) {
 /** A base is better known by the image that is nothing but it. @param {Layer} base */
 function nameBase(base) {
   const own = base.images.find((i) => i.names[0] !== '<none>');
-  if (own && (base.children.length || base.shared > 1)) base.name = `${own.names[0].replace(/:latest$/, '')} base`;
+  if (own) base.name = `${own.names[0].replace(/:latest$/, '')}${base.shared > 1 ? ' base' : ''}`;
 }
 
 /**

@@ -10,7 +10,7 @@ const KEY = 'bottleship:settings';
  * @property {boolean} screenReader the terminal speaks
  * @property {boolean} letters single-letter keys
  * @property {number} split the picture's share of the height
- * @property {'stacks' | 'list' | null} layout null: chosen by width
+ * @property {'stacks' | 'rows' | 'list' | null} layout null: chosen by width
  */
 
 /** @type {Settings} */

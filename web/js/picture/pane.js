@@ -9,6 +9,7 @@ import { count, quote, size } from '../units.js';
 import { buildView } from './build.js';
 import { factsPanel, keyOf } from './facts.js';
 import { list } from './list.js';
+import { MIN_WIDTH, rows } from './rows.js';
 import { sizes } from './sizes.js';
 import { MAX_COLUMNS, stackColumns, stacks, stems } from './stacks.js';
 
@@ -229,7 +230,7 @@ export class Picture {
     const now = scroller();
     if (now && scrolled) now.scrollTo(x, y);
     // Stacks stand on their bases: those are seen first.
-    else if (now?.matches('.host')) now.scrollTop = now.scrollHeight;
+    else if (now?.matches('.host:not(.rowsform)')) now.scrollTop = now.scrollHeight;
     if (this.live.model) this.#shown = shown;
     const host = /** @type {HTMLElement | null} */ (this.body.querySelector('.host:has(.nets)'));
     if (host) stems(host);
@@ -241,7 +242,8 @@ export class Picture {
     const chosen = settings.get().layout;
     if (chosen || !model) return chosen ?? 'stacks';
     const fits = Math.min(MAX_COLUMNS, Math.max(2, Math.floor(this.body.clientWidth / 170)));
-    return stackColumns(model) > fits ? 'list' : 'stacks';
+    if (stackColumns(model) <= fits) return 'stacks';
+    return this.body.clientWidth >= MIN_WIDTH ? 'rows' : 'list';
   }
 
   #drawModel() {
@@ -278,7 +280,7 @@ export class Picture {
     };
     const empty = !model.images.length && !model.containers.length && !model.volumes.length;
     const layout = this.#layout();
-    const main = empty ? this.#ghost() : layout === 'list' ? list(model, view) : stacks(model, view);
+    const main = empty ? this.#ghost() : layout === 'list' ? list(model, view) : layout === 'rows' ? rows(model, view, this.body.clientWidth) : stacks(model, view);
     const thing = this.#current();
     const panel = thing
       ? factsPanel(thing, model, {
@@ -316,8 +318,8 @@ export class Picture {
     const tools = [];
     if (this.view === 'host' && model && state === 'ready' && (model.images.length || model.containers.length)) {
       const layout = this.#layout();
-      const button = (/** @type {'stacks' | 'list'} */ which, /** @type {string} */ name) => h('button', { 'aria-pressed': String(layout === which), onclick: () => settings.set({ layout: which }) }, name);
-      tools.push(h('div.seg', { role: 'group', 'aria-label': 'Layout' }, button('stacks', 'Stacks'), button('list', 'List')));
+      const button = (/** @type {'stacks' | 'rows' | 'list'} */ which, /** @type {string} */ name) => h('button', { 'aria-pressed': String(layout === which), onclick: () => settings.set({ layout: which }) }, name);
+      tools.push(h('div.seg', { role: 'group', 'aria-label': 'Layout' }, button('stacks', 'Stacks'), button('rows', 'Rows'), button('list', 'List')));
       tools.push(h('button.btn.ghost.icon.sm', { 'aria-label': 'Find', title: 'Find  /', onclick: () => this.find() }, icon('search')));
     }
     // Replacing a focused button would lose the focus.
@@ -346,7 +348,7 @@ export class Picture {
         done();
         this.focus();
       } else if (e.key === 'Enter') {
-        const hit = /** @type {HTMLElement | null} */ (this.body.querySelector('.hit'));
+        const hit = /** @type {HTMLElement | null} */ (this.body.querySelector('.found'));
         done();
         hit?.focus();
       }
@@ -362,7 +364,7 @@ export class Picture {
     let hits = 0;
     for (const el of /** @type {NodeListOf<HTMLElement>} */ (this.body.querySelectorAll('[data-key]'))) {
       const hit = !!this.#find && `${el.textContent} ${el.getAttribute('aria-label') ?? ''}`.toLowerCase().includes(this.#find);
-      el.classList.toggle('hit', hit);
+      el.classList.toggle('found', hit);
       if (hit && hits++ === 0) el.scrollIntoView({ block: 'nearest' });
     }
     this.body.classList.toggle('finding', !!this.#find);

@@ -8,13 +8,14 @@ import { size } from '../units.js';
 
 /** @param {Slab} s */
 export function slabName(s) {
-  return s.layers.length > 1 ? `${s.layers.length} small layers` : s.top.name;
+  if (s.layers.length === 1) return s.top.name;
+  return `${s.layers.length} ${s.layers.every((l) => l.size < 1e6) ? 'small ' : ''}layers`;
 }
 
 /** @param {Slab} s */
 export function slabLabel(s) {
-  const shared = s.top.shared > 1 ? `, shared by ${s.top.shared} images` : '';
-  return `${s.layers.length > 1 ? `${s.layers.length} small layers` : `Layer ${s.top.name}`}, ${size(s.size)}${shared}`;
+  const shared = s.top.shared > 1 ? `, shared by ${s.top.shared}` : '';
+  return `${s.layers.length > 1 ? slabName(s) : `Layer ${s.top.name}`}${shared}, ${size(s.size)}`;
 }
 
 /** @param {Container} c */
@@ -39,14 +40,12 @@ export function state(c, words = true) {
   return h('span.st', { title: c.status }, stateMark(c.state), words ? stateWords(c) : h('span.sr', null, stateWords(c)));
 }
 
-/** @param {Container} c */
+/** In the order of what is seen. @param {Container} c */
 export function containerLabel(c) {
-  const parts = [`Container ${c.name}, ${stateWords(c)}`, `writable layer ${size(c.sizeRw)}`];
-  if (c.ports.length) parts.push(`port ${c.ports.join(', ')}`);
+  const mounts = c.mounts.filter((m) => m.kind !== 'tmpfs').map((m) => `${volumeName(m.name)} → ${m.destination}`);
+  const parts = [`Container ${c.name}`, stateWords(c), ...c.ports, c.command, ...mounts, 'writable layer', size(c.sizeRw)];
   if (c.networks.length) parts.push(`network ${c.networks.join(', ')}`);
-  const volumes = c.mounts.filter((m) => m.kind === 'volume');
-  if (volumes.length) parts.push(`volume ${volumes.map((v) => v.name).join(', ')}`);
-  return parts.join(', ');
+  return parts.filter(Boolean).join(', ');
 }
 
 /** @param {Container} c */

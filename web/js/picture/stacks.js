@@ -40,10 +40,13 @@ export function stacks(model, view) {
     return h(
       'button.ctr',
       { ...pressable(`c:${c.id}`, { kind: 'container', container: c }, containerLabel(c), [stopped(c) ? 'off' : '']), 'data-networks': stopped(c) ? '' : c.networks.join(' ') },
-      h('span.hd', null, h('span.cut', null, c.name), h('span.grow', null), state(c)),
+      h('span.hd', null, h('span.cut', null, c.name), ' ', h('span.grow', null), state(c)),
+      ' ',
       h('span.pr', null, c.ports.length ? h('b.port', null, c.ports.join(' '), ' ') : null, c.command),
+      ' ',
       volumes.length ? h('span.mts', null, volumes.map((m) => h('span.vol', { title: `${m.name} at ${m.destination}` }, m.kind === 'volume' ? cylinder() : null, h('span.cut', null, `${volumeName(m.name)} → ${m.destination}`)))) : null,
-      h('span.wl', null, h('span', null, 'writable layer'), h('span.num', null, size(c.sizeRw))),
+      ' ',
+      h('span.wl', null, h('span', null, 'writable layer'), ' ', h('span.num', null, size(c.sizeRw))),
     );
   };
 
@@ -54,9 +57,11 @@ export function stacks(model, view) {
       { style: { flex: imageColumns(image), '--lv': imageColumns(image) } },
       h(
         'button.tag',
-        pressable(`i:${image.id}`, { kind: 'image', image }, `Image ${image.names.join(', ')}, ${size(image.size)}`, [image.names[0] === '<none>' ? 'none' : '']),
+        pressable(`i:${image.id}`, { kind: 'image', image }, `Image ${image.names[0]}${image.names.length > 1 ? `, +${image.names.length - 1}` : ''}, ${size(image.size)}`, [image.names[0] === '<none>' ? 'none' : '']),
         h('b.cut', { title: image.names.join('\n') }, image.names[0]),
+        ' ',
         image.names.length > 1 ? h('span.s12.t2', null, `+${image.names.length - 1}`) : null,
+        ' ',
         h('span.sz.num', null, size(image.size)),
       ),
       image.containers.length ? h('div.ctrs', null, image.containers.map(box)) : null,
@@ -74,7 +79,9 @@ export function stacks(model, view) {
         'button.slab',
         pressable(`l:${run.top.key}`, { kind: 'layer', slab: run }, slabLabel(run), [tall, shade(layer), run.layers.length > 1 ? 'notch' : '']),
         h('span.nm', { title: run.layers.map((l) => l.createdBy).join('\n') }, slabName(run)),
+        ' ',
         layer.shared > 1 ? h('span.x', null, `shared by ${layer.shared}`) : null,
+        ' ',
         h('span.sz', null, size(run.size)),
       ),
       h('div.kids', null, run.top.images.map(plate), run.top.children.map(node)),
@@ -107,7 +114,7 @@ export function stacks(model, view) {
           'div.shelf',
           { role: 'group', 'aria-label': 'Volumes that no container uses' },
           unused.map((v) =>
-            h('button.volbox', pressable(`v:${v.name}`, { kind: 'volume', name: v.name }, `Volume ${v.name}, not used`, []), cylinder(), h('b', null, volumeName(v.name)), v.size >= 0 ? h('span.num', null, size(v.size)) : null),
+            h('button.volbox', pressable(`v:${v.name}`, { kind: 'volume', name: v.name }, `Volume ${volumeName(v.name)}${v.size >= 0 ? `, ${size(v.size)}` : ''}, not used`, []), cylinder(), h('b', null, volumeName(v.name)), ' ', v.size >= 0 ? h('span.num', null, size(v.size)) : null),
           ),
         )
       : null,

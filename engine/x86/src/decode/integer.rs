@@ -3,7 +3,7 @@
 use super::control::cc;
 use super::liveness::CARRY;
 use super::lower::{
-    Lower, Raise, Source, T0, T1, T2, T3, ZERO, number, operand_size, size_of_bytes, with_ea,
+    Ea, Lower, Raise, Source, T0, T1, T2, T3, ZERO, number, operand_size, size_of_bytes, with_ea,
 };
 use crate::cpu::reg;
 use crate::ops::{Code, Flags, Form, Kind, Op, Size, pick};
@@ -90,7 +90,7 @@ impl Lower<'_> {
                 let size = operand_size(i, 0);
                 let s = i.op1_register();
                 let low = self.low(s, T0);
-                self.modify(i, size, |lower, d| {
+                self.modify_fixed(i, size, |lower, d| {
                     lower.sized(Code::Xadd, d, low, log2(size));
                     if low == T0 {
                         lower.rr(Code::InsertHigh, number(s), T0);
@@ -100,7 +100,7 @@ impl Lower<'_> {
             M::Cmpxchg => {
                 let size = operand_size(i, 0);
                 let s = self.low(i.op1_register(), T0);
-                self.modify(i, size, |lower, d| {
+                self.modify_fixed(i, size, |lower, d| {
                     lower.sized(Code::Cmpxchg, d, s, log2(size))
                 });
             }
@@ -143,18 +143,26 @@ impl Lower<'_> {
             }
             M::Leave => {
                 let (rsp, rbp) = (reg::RSP as u8, reg::RBP as u8);
-                self.emit(Op {
-                    d: T0,
+                let (size, bytes) = if i.code() == iced_x86::Code::Leavew {
+                    (Size::B16, 2)
+                } else {
+                    (Size::B64, 8)
+                };
+                let frame = Ea {
                     base: rbp,
-                    ..Op::new(Code::Load64Rb)
-                });
+                    index: ZERO,
+                    scale: 0,
+                    disp: 0,
+                    absolute: None,
+                };
+                self.load_ea(frame, size, T0);
                 self.emit(Op {
                     d: rsp,
                     base: rbp,
-                    disp: 8,
+                    disp: bytes,
                     ..Op::new(Code::Lea64Rb)
                 });
-                self.rr(Code::Mov64Rr, rbp, T0);
+                self.kind(Kind::Mov, size, Form::Rr, rbp, T0);
             }
             M::Enter => {
                 self.emit(Op {

@@ -428,6 +428,37 @@ impl<'a> Lower<'a> {
         }
     }
 
+    /// As `modify`, for a change that may write registers that the operand's address depends on.
+    pub fn modify_fixed(
+        &mut self,
+        i: &Instruction,
+        size: Size,
+        change: impl FnOnce(&mut Self, u8),
+    ) {
+        if i.op0_kind() != OpKind::Memory {
+            return self.modify(i, size, change);
+        }
+        self.address(i);
+        let ea = Ea {
+            base: T1,
+            index: ZERO,
+            scale: 0,
+            disp: 0,
+            absolute: None,
+        };
+        if let Some(code) = pick(Kind::LoadForWrite, size, Form::Rm, Flags::None) {
+            self.emit(with_ea(
+                Op {
+                    d: T2,
+                    ..Op::new(code)
+                },
+                ea,
+            ));
+        }
+        change(self, T2);
+        self.store_ea(ea, size, T2);
+    }
+
     /// Writes register `s` to operand 0.
     pub fn write_back(&mut self, i: &Instruction, size: Size, s: u8) {
         if i.op0_kind() == OpKind::Memory {

@@ -289,6 +289,5 @@ pub fn cmpxchg(cpu: &mut Cpu, op: &Op) {
         set_gpr_sized(cpu, op.d, op.x, new);
     } else {
         set_gpr_sized(cpu, reg::RAX as u8, op.x, old);
-        set_gpr_sized(cpu, op.d, op.x, old);
     }
 }

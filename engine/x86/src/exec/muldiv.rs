@@ -60,7 +60,8 @@ pub fn imul_r(cpu: &mut Cpu, op: &Op) {
 }
 
 pub fn imul_i(cpu: &mut Cpu, op: &Op) {
-    imul(cpu, op, sext(gpr(cpu, op.s), op.x), i64::from(op.imm));
+    let imm = sext(op.imm as u64, op.x);
+    imul(cpu, op, sext(gpr(cpu, op.s), op.x), imm);
 }
 
 fn dividend(cpu: &Cpu, log2: u8) -> u128 {

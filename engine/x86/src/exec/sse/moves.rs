@@ -89,7 +89,9 @@ fn byte_signs(value: u128) -> u64 {
 fn maskmovdqu(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
     let (bytes, mask) = (xmm(cpu, op.d).to_le_bytes(), xmm(cpu, op.s).to_le_bytes());
     let addr = cpu.gpr[reg::RDI].wrapping_add(gpr(cpu, op.base));
-    let chosen = || (0..16).filter(|&i| mask[i] & 0x80 != 0);
-    chosen().all(|i| mem.may_write(addr.wrapping_add(i as u64), 1).is_some())
-        && chosen().all(|i| mem.store(addr.wrapping_add(i as u64), bytes[i]))
+    // All sixteen have to be writable, chosen or not, as on AMD's processors.
+    mem.may_write(addr, 16).is_some()
+        && (0..16)
+            .filter(|&i| mask[i] & 0x80 != 0)
+            .all(|i| mem.store(addr.wrapping_add(i as u64), bytes[i]))
 }
