@@ -236,14 +236,8 @@ pub fn scas(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
 pub fn cmps(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
     let repetition = op.d;
     let some = |cpu: &mut Cpu, mem: &mut Inner, walk: &Walk, _: u64| {
-        // Which is read first decides which fault comes first; AMD's processors differ so with a prefix.
-        let (a, b) = if repetition == 0 {
-            let b = walk.load(mem, walk.dest(cpu))?;
-            (walk.load(mem, walk.source(cpu))?, b)
-        } else {
-            let a = walk.load(mem, walk.source(cpu))?;
-            (a, walk.load(mem, walk.dest(cpu))?)
-        };
+        let b = walk.load(mem, walk.dest(cpu))?;
+        let a = walk.load(mem, walk.source(cpu))?;
         compare(cpu, walk, a, b);
         walk.advance(cpu, reg::RSI, 1);
         walk.advance(cpu, reg::RDI, 1);

@@ -25,6 +25,7 @@ pub const SLOT_SIZE: usize = 64;
 
 std::arch::global_asm!(
     ".balign 4096",
+    ".globl differ_start, differ_slot, differ_after, differ_in, differ_out",
     "differ_start:",
     "push rbx",
     "push rbp",

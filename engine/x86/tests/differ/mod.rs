@@ -113,7 +113,9 @@ pub fn compare(
         differences.push(format!("rip: host {:#x}, guest {:#x}", host.rip, guest.rip));
     }
     if let (Exit::Fault(fault), "SIGSEGV") = (exit, expected) {
-        if fault.addr != host.fault && host.fault != 0 && !case.name.starts_with("Maskmov") {
+        // Processors don't agree with themselves which of two operands is looked at first.
+        let either = case.name.starts_with("Maskmov") || case.name.starts_with("Cmps");
+        if fault.addr != host.fault && host.fault != 0 && !either {
             differences.push(format!(
                 "fault address: host {:#x}, guest {:#x}",
                 host.fault, fault.addr

@@ -371,6 +371,7 @@ fn extract(x87: &mut X87) {
 
 /// The remainder of st(0) / st(1), with a quotient rounded to zero, or to the nearest integer.
 fn remainder(x87: &mut X87, nearest: bool) {
+    x87.status &= !C2;
     let mut env = x87.env();
     let (a, b) = (
         x87.operand(0, &mut env.flags),
@@ -398,9 +399,6 @@ fn remainder(x87: &mut X87, nearest: bool) {
         },
     };
     let partial = quotient == Some(u64::MAX);
-    if quotient.is_none() {
-        x87.status &= !C2;
-    }
     if !x87.raise(env.flags, false) {
         return;
     }
