@@ -6,6 +6,7 @@ use bottleship_oci::DiffId;
 use bottleship_vfs::InodeRef;
 
 use super::unpack::{Rules, unpack};
+use super::walk::usage;
 use super::{LayerError, Limits};
 
 /// What a layer was.
@@ -13,7 +14,7 @@ use super::{LayerError, Limits};
 pub struct Applied {
     /// The digest of the uncompressed archive, all of it.
     pub diff_id: DiffId,
-    /// Bytes of the layer's files, as Docker counts a layer's size.
+    /// Bytes of the layer's files and symbolic links, as Docker counts a layer's size.
     pub size: u64,
     /// Bytes of the uncompressed archive.
     pub archive_bytes: u64,
@@ -33,7 +34,7 @@ pub fn apply(tar: impl BufRead, dest: &InodeRef, limits: &Limits) -> Result<Appl
     let unpacked = unpack(tar, dest, limits, &rules)?;
     Ok(Applied {
         diff_id: unpacked.diff_id,
-        size: unpacked.size,
+        size: usage(dest)?.size,
         archive_bytes: unpacked.archive_bytes,
         entries: unpacked.entries,
     })

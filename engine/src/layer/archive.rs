@@ -35,7 +35,7 @@ pub struct Archived {
     pub diff_id: DiffId,
     /// Bytes of the archive.
     pub archive_bytes: u64,
-    /// Bytes of the files.
+    /// Bytes of the files and symbolic links, hard links once.
     pub size: u64,
     /// Entries; 0 when nothing was there.
     pub entries: u64,
@@ -154,8 +154,10 @@ impl<W: Write> Packer<W> {
             self.seen.insert(attr.ino, header.name.clone());
         }
         self.put(&header)?;
-        if kind == Kind::File {
+        if !attr.is_dir() {
             self.size += attr.size;
+        }
+        if kind == Kind::File {
             self.contents(found)?;
         }
         Ok(())

@@ -3,7 +3,7 @@
 //! - [`apply`] turns a layer's tar into a tree with overlayfs whiteouts, [`diff`] turns such a tree
 //!   back into the tar Docker would write.
 //! - [`archive`] and [`extract`] move plain trees (`docker export`, `cp`, `ADD`, `import`).
-//! - [`changes`] is `docker diff`.
+//! - [`changes`] is `docker diff`, [`usage`] what it takes.
 //! - [`save_tree`] and [`load_tree`] keep a tree across restarts without losing anything.
 //! - [`Decompressor`] finds out how bytes are compressed and undoes it.
 //!
@@ -36,3 +36,4 @@ pub use compression::{Compression, Decompressor};
 pub use error::{LayerError, Limits, Printable};
 pub use extract::{ExtractOptions, extract};
 pub use persist::{load_tree, save_tree};
+pub use walk::usage;

@@ -1,8 +1,11 @@
 //! Walking a tree in the order of names, parents first, as `filepath.Walk` does.
 
+use std::collections::HashSet;
+
 use bottleship_vfs::{Attr, InodeRef};
 
 use super::LayerError;
+use crate::snapshot::Usage;
 
 /// What is found on a walk.
 pub(super) struct Found<'a> {
@@ -64,4 +67,21 @@ pub(super) fn sorted_names(dir: &InodeRef, path: &[u8]) -> Result<Vec<Vec<u8>>, 
     read.map_err(LayerError::file(path))?;
     names.sort_unstable_by(|a, b| b.cmp(a));
     Ok(names)
+}
+
+/// What a tree holds, the root not counted: bytes of files and symbolic links, hard links once, as
+/// Docker counts the sizes of layers and containers.
+pub fn usage(root: &InodeRef) -> Result<Usage, LayerError> {
+    let mut usage = Usage::default();
+    let mut seen = HashSet::new();
+    walk(root, &mut |found| {
+        let attr = &found.attr;
+        let again = !attr.is_dir() && attr.nlink > 1 && !seen.insert(attr.ino);
+        if !found.path.is_empty() && !again {
+            usage.inodes += 1;
+            usage.size += if attr.is_dir() { 0 } else { attr.size };
+        }
+        Ok(true)
+    })?;
+    Ok(usage)
 }

@@ -16,11 +16,13 @@ mod fs;
 mod inode;
 mod mount;
 mod mount_ns;
+mod open;
 mod ops;
 pub mod overlay;
 mod path;
 mod perm;
 mod quota;
+mod setattr;
 pub mod tmpfs;
 mod walk;
 
@@ -36,11 +38,12 @@ pub use inode::{
 };
 pub use mount::{Mount, MountFlags};
 pub use mount_ns::{MountCopies, MountInfo, MountNs};
-pub use ops::{OpenFlags, Opened, TimeUpdate};
+pub use open::{OpenFlags, Opened};
 pub use overlay::Overlay;
 pub use path::Path;
 pub use perm::{Access, permission};
 pub use quota::Quota;
+pub use setattr::TimeUpdate;
 pub use tmpfs::Tmpfs;
 pub use walk::{Last, Parent, ResolveFlags, Walk};
 

@@ -80,7 +80,7 @@ proptest! {
         let plain = Tmpfs::new(&clock, Quota::unlimited()).unwrap();
         run_all(plain.clone(), &base);
         plain.seal();
-        let lowers = [layer(&clock, &[plain.clone()], &middle), plain];
+        let lowers = [layer(&clock, std::slice::from_ref(&plain), &middle), plain];
 
         let upper = Tmpfs::new(&clock, Quota::unlimited()).unwrap();
         let overlay = union(&clock, &lowers, &upper);

@@ -1,1 +1,5 @@
-
+mod hostile_formats;
+mod hostile_names;
+mod packing;
+mod roundtrip;
+mod tars;
