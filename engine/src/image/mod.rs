@@ -23,6 +23,7 @@ mod remote;
 mod remove;
 mod save;
 mod search;
+mod source;
 mod state;
 mod tag;
 #[cfg(test)]
