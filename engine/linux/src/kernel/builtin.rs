@@ -68,6 +68,7 @@ impl Sys {
     fn with<R>(&self, f: impl FnOnce(&Cx) -> Result<R, Errno>) -> Result<R, Errno> {
         let k = self.0.kernel.upgrade().ok_or(Errno::ESRCH)?;
         let task = self.0.task.upgrade().ok_or(Errno::ESRCH)?;
+        k.set_current(&task);
         f(&Cx { k: &k, t: &task })
     }
 

@@ -76,6 +76,11 @@ impl PidNs {
         Ok(numbers)
     }
 
+    /// The number given out last.
+    pub fn last(&self) -> u32 {
+        self.last.get()
+    }
+
     /// The task with this number.
     pub fn task(&self, number: u32) -> Option<Rc<Task>> {
         self.tasks.borrow().get(&number)?.upgrade()

@@ -11,7 +11,7 @@ mod futex;
 mod inotify;
 mod io;
 mod mem;
-mod misc;
+pub(crate) mod misc;
 mod mount;
 mod path;
 mod poll;
