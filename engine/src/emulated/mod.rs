@@ -3,11 +3,15 @@
 
 mod content;
 mod host_dirs;
+mod network;
+mod runtime;
 mod snapshot;
 mod trees;
 mod volumes;
 
 pub use content::StoredContent;
 pub use host_dirs::HostRoot;
+pub use network::EmulatedNetwork;
+pub use runtime::{EmulatedRuntime, Sandboxes};
 pub use snapshot::EmulatedSnapshots;
 pub use volumes::EmulatedVolumes;

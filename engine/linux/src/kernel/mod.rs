@@ -250,6 +250,11 @@ impl Kernel {
         }
     }
 
+    /// A network namespace with nothing but a loopback.
+    pub fn new_net_ns(&self) -> NetNs {
+        NetNs::new(self.0.new_ns_ino())
+    }
+
     /// A control group below the root one.
     pub fn new_cgroup(&self, name: &str, limits: Limits) -> Cgroup {
         self.0.cgroups.set(self.0.cgroups.get() + 1);

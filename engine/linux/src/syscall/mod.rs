@@ -24,6 +24,8 @@ mod time;
 mod wait;
 mod xattr;
 
+pub use misc::RELEASE;
+
 use std::rc::Rc;
 
 use bottleship_abi::fs::{AT_FDCWD, O_CLOEXEC};

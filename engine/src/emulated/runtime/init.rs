@@ -55,14 +55,23 @@ impl Children {
 /// Passes signals to the child until it ends, and ends as it did.
 async fn reap(sys: Sys, children: Children) -> i32 {
     let Some(child) = children.0.borrow_mut().remove(&sys.host_pid()) else {
-        let _ = sys.write_all(2, b"docker-init: is started by the container runtime only\n").await;
+        let _ = sys
+            .write_all(
+                2,
+                b"docker-init: is started by the container runtime only\n",
+            )
+            .await;
         return 1;
     };
     let passed: Vec<Signal> = (1..=64)
         .filter_map(Signal::new)
         .filter(|signal| !matches!(*signal, Signal::SIGKILL | Signal::SIGSTOP | Signal::SIGCHLD))
         .collect();
-    if sys.catch(&passed).and_then(|()| sys.ignore(&[Signal::SIGCHLD])).is_err() {
+    if sys
+        .catch(&passed)
+        .and_then(|()| sys.ignore(&[Signal::SIGCHLD]))
+        .is_err()
+    {
         return 1;
     }
     let mut exited = Box::pin(child.exited());
@@ -70,7 +79,7 @@ async fn reap(sys: Sys, children: Children) -> i32 {
         let signal = Box::pin(sys.next_signal());
         match select(exited, signal).await {
             Either::Left((ExitStatus::Code(code), _)) => return i32::from(code),
-            Either::Left((ExitStatus::Signal(signal), _)) => return 128 + signal.number(),
+            Either::Left((ExitStatus::Signal(signal), _)) => return 128 + signal.number() as i32,
             Either::Right((signal, waiting)) => {
                 child.kill(signal);
                 exited = waiting;

@@ -145,7 +145,10 @@ impl EmulatedRuntime {
             prepared.ends,
         ));
         let (running, stdio) = (running.clone(), running.take_stdio());
-        let spawned = Spawned { process: running.clone(), stdio };
+        let spawned = Spawned {
+            process: running.clone(),
+            stdio,
+        };
         Ok((running, spawned))
     }
 }
@@ -156,7 +159,9 @@ impl Runtime for EmulatedRuntime {
         self.set_time();
         let namespaces = self.namespaces(&spec)?;
         mounts::fill(&self.kernel, &namespaces, &spec)?;
-        let cgroup = self.kernel.new_cgroup(&format!("docker/{}", spec.id), limits(&spec.limits));
+        let cgroup = self
+            .kernel
+            .new_cgroup(&format!("docker/{}", spec.id), limits(&spec.limits));
         let (init, spawned) = self.spawn(&namespaces, &cgroup, &spec.process, spec.init)?;
         if spec.pid_namespace != NamespaceMode::Private {
             // Without a namespace that ends with its first process, the others are ended by hand.
@@ -166,8 +171,14 @@ impl Runtime for EmulatedRuntime {
                 cgroup.kill_all(Signal::SIGKILL);
             });
         }
-        let container = Container { namespaces, cgroup, init };
-        self.containers.borrow_mut().insert(spec.id, Rc::new(container));
+        let container = Container {
+            namespaces,
+            cgroup,
+            init,
+        };
+        self.containers
+            .borrow_mut()
+            .insert(spec.id, Rc::new(container));
         Ok(spawned)
     }
 
@@ -175,10 +186,11 @@ impl Runtime for EmulatedRuntime {
         self.set_time();
         let container = self.find(id)?;
         if container.init.has_exited() {
-            return Err(RuntimeError::NotFound(format!("process 1 of container {id}")));
+            return Err(RuntimeError::NotFound(format!(
+                "process 1 of container {id}"
+            )));
         }
-        let (_, spawned) =
-            self.spawn(&container.namespaces, &container.cgroup, &process, false)?;
+        let (_, spawned) = self.spawn(&container.namespaces, &container.cgroup, &process, false)?;
         Ok(spawned)
     }
 
@@ -201,7 +213,10 @@ impl Runtime for EmulatedRuntime {
         let container = self.find(id)?;
         let usage = container.cgroup.stats().memory_usage;
         if new.memory.is_some_and(|limit| limit < usage) {
-            let message = format!("memory limit {} is below the {usage} bytes in use", new.memory.unwrap_or(0));
+            let message = format!(
+                "memory limit {} is below the {usage} bytes in use",
+                new.memory.unwrap_or(0)
+            );
             return Err(RuntimeError::Failed(message));
         }
         container.cgroup.update(limits(new));
@@ -250,9 +265,9 @@ impl Runtime for EmulatedRuntime {
         match self.kernel.run(instructions) {
             bottleship_linux::RunState::Idle => RunState::Idle,
             bottleship_linux::RunState::Runnable => RunState::Runnable,
-            bottleship_linux::RunState::Sleeping { until_monotonic_ns } => {
-                RunState::Sleeping { until: until_monotonic_ns }
-            }
+            bottleship_linux::RunState::Sleeping { until_monotonic_ns } => RunState::Sleeping {
+                until: until_monotonic_ns,
+            },
         }
     }
 

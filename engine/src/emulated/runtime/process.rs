@@ -11,7 +11,8 @@ use bottleship_linux::abi::process::{self as limits, RLIM_NLIMITS, default_rlimi
 use bottleship_linux::abi::tty::WinSize;
 use bottleship_linux::abi::{Errno, Signal};
 use bottleship_linux::{
-    Cgroup, HostReader, HostWriter, Kernel, Namespaces, ProcInfo, Process, PtyMaster, Stdio as GuestStdio,
+    Cgroup, HostReader, HostWriter, Kernel, Namespaces, ProcInfo, Process, PtyMaster,
+    Stdio as GuestStdio,
 };
 use bytes::Bytes;
 use futures::future::{FutureExt, LocalBoxFuture, Shared, join_all};
@@ -19,7 +20,9 @@ use futures::future::{FutureExt, LocalBoxFuture, Shared, join_all};
 use super::user;
 use crate::executor::Executor;
 use crate::pipe::{CAPACITY, PipeReader, PipeWriter, pipe};
-use crate::runtime::{ExitStatus, ProcessInfo, ProcessSpec, Rlimit, RuntimeError, RuntimeProcess, Stdio};
+use crate::runtime::{
+    ExitStatus, ProcessInfo, ProcessSpec, Rlimit, RuntimeError, RuntimeProcess, Stdio,
+};
 
 /// Bytes moved at a time.
 const CHUNK: usize = 32 << 10;
@@ -39,12 +42,26 @@ pub struct Prepared {
 }
 
 /// Looks up the user, makes the streams, and puts together what the kernel starts.
-pub fn prepare(kernel: &Kernel, namespaces: &Namespaces, spec: &ProcessSpec) -> Result<Prepared, RuntimeError> {
+pub fn prepare(
+    kernel: &Kernel,
+    namespaces: &Namespaces,
+    spec: &ProcessSpec,
+) -> Result<Prepared, RuntimeError> {
     let root = namespaces.mounts().root();
     let user = user::look_up(&root, &spec.user, &spec.groups)?;
-    let mut process = bottleship_linux::ProcessSpec::new(spec.args.iter().map(|a| a.clone().into_bytes()).collect());
-    process.envp = spec.env.iter().map(|variable| variable.clone().into_bytes()).collect();
-    if !spec.env.iter().any(|variable| variable.starts_with("HOME=")) {
+    let mut process = bottleship_linux::ProcessSpec::new(
+        spec.args.iter().map(|a| a.clone().into_bytes()).collect(),
+    );
+    process.envp = spec
+        .env
+        .iter()
+        .map(|variable| variable.clone().into_bytes())
+        .collect();
+    if !spec
+        .env
+        .iter()
+        .any(|variable| variable.starts_with("HOME="))
+    {
         // runc: the home of the user, or / for a number without an entry.
         process.envp.push([b"HOME=", user.home.as_bytes()].concat());
     }
@@ -55,7 +72,11 @@ pub fn prepare(kernel: &Kernel, namespaces: &Namespaces, spec: &ProcessSpec) -> 
     process.stopped = true;
     let ends = if spec.terminal {
         let (rows, cols) = spec.console_size.unwrap_or((0, 0));
-        let size = WinSize { rows, cols, ..WinSize::default() };
+        let size = WinSize {
+            rows,
+            cols,
+            ..WinSize::default()
+        };
         let (master, slave) = kernel
             .pty(namespaces, size)
             .map_err(|errno| RuntimeError::Failed(format!("open /dev/ptmx: {errno}")))?;
@@ -74,7 +95,10 @@ pub fn prepare(kernel: &Kernel, namespaces: &Namespaces, spec: &ProcessSpec) -> 
         process.stdio = [input, out, err];
         Ends::Pipes(writer, stdout, stderr)
     };
-    Ok(Prepared { spec: process, ends })
+    Ok(Prepared {
+        spec: process,
+        ends,
+    })
 }
 
 fn rlimits(wanted: &[Rlimit]) -> Result<[limits::Rlimit; RLIM_NLIMITS], RuntimeError> {
@@ -97,16 +121,24 @@ fn rlimits(wanted: &[Rlimit]) -> Result<[limits::Rlimit; RLIM_NLIMITS], RuntimeE
             "nice" => limits::RLIMIT_NICE,
             "rtprio" => limits::RLIMIT_RTPRIO,
             "rttime" => limits::RLIMIT_RTTIME,
-            other => return Err(RuntimeError::Failed(format!("invalid ulimit type: {other}"))),
+            other => {
+                return Err(RuntimeError::Failed(format!(
+                    "invalid ulimit type: {other}"
+                )));
+            }
         };
-        all[index] = limits::Rlimit { soft: limit.soft, hard: limit.hard };
+        all[index] = limits::Rlimit {
+            soft: limit.soft,
+            hard: limit.hard,
+        };
     }
     Ok(all)
 }
 
 /// A signal's number as the kernel takes it.
 pub fn signal(number: u8) -> Result<Signal, RuntimeError> {
-    Signal::new(number.into()).ok_or_else(|| RuntimeError::Failed(format!("invalid signal: {number}")))
+    Signal::new(number.into())
+        .ok_or_else(|| RuntimeError::Failed(format!("invalid signal: {number}")))
 }
 
 /// A row of `docker top`; `boot` is when the monotonic clock was 0, in ns since 1970.
@@ -114,16 +146,24 @@ pub fn describe(info: ProcInfo, boot: i128) -> ProcessInfo {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let command = match info.argv.is_empty() {
         true => format!("[{}]", text(&info.comm)),
-        false => info.argv.iter().map(|arg| text(arg)).collect::<Vec<_>>().join(" "),
+        false => info
+            .argv
+            .iter()
+            .map(|arg| text(arg))
+            .collect::<Vec<_>>()
+            .join(" "),
     };
     ProcessInfo {
         pid: info.pid,
         ppid: info.ppid,
         uid: info.uid,
         threads: u32::try_from(info.threads).unwrap_or(u32::MAX),
-        start_time: i64::try_from((boot + i128::from(info.started_ns)).div_euclid(1_000_000_000)).unwrap_or(0),
+        start_time: i64::try_from((boot + i128::from(info.started_ns)).div_euclid(1_000_000_000))
+            .unwrap_or(0),
         cpu_time: info.cpu_ns,
-        tty: info.tty.map_or_else(|| "?".to_owned(), |number| format!("pts/{number}")),
+        tty: info
+            .tty
+            .map_or_else(|| "?".to_owned(), |number| format!("pts/{number}")),
         state: info.state,
         comm: text(&info.comm),
         command,
@@ -145,7 +185,12 @@ pub struct Running {
 
 impl Running {
     /// Starts moving the streams.
-    pub fn new(executor: &Executor, processes: Vec<Process>, cgroup: Cgroup, ends: Ends) -> Running {
+    pub fn new(
+        executor: &Executor,
+        processes: Vec<Process>,
+        cgroup: Cgroup,
+        ends: Ends,
+    ) -> Running {
         let process = processes[0].clone();
         let mut stdio = Stdio::default();
         let mut pumps: Vec<LocalBoxFuture<'static, ()>> = Vec::new();
@@ -160,7 +205,14 @@ impl Running {
                     stdio.stdin = Some(writer);
                     executor.spawn(type_keys(keys, master.clone(), process.clone()));
                 }
-                pumps.push(pump(Source::Terminal(master.clone()), stdout_writer, process.clone()).boxed_local());
+                pumps.push(
+                    pump(
+                        Source::Terminal(master.clone()),
+                        stdout_writer,
+                        process.clone(),
+                    )
+                    .boxed_local(),
+                );
                 terminal = Some(master);
             }
             Ends::Pipes(input, out, err) => {
@@ -224,12 +276,19 @@ impl RuntimeProcess for Running {
             bottleship_linux::ExitStatus::Code(code) => i64::from(code),
             bottleship_linux::ExitStatus::Signal(signal) => 128 + i64::from(signal.number()),
         };
-        ExitStatus { code, oom_killed: self.cgroup.oom_killed() }
+        ExitStatus {
+            code,
+            oom_killed: self.cgroup.oom_killed(),
+        }
     }
 
     async fn resize(&self, rows: u16, columns: u16) -> Result<(), RuntimeError> {
         if let Some(terminal) = &self.terminal {
-            terminal.resize(WinSize { rows, cols: columns, ..WinSize::default() });
+            terminal.resize(WinSize {
+                rows,
+                cols: columns,
+                ..WinSize::default()
+            });
         }
         Ok(())
     }

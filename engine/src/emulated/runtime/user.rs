@@ -23,8 +23,15 @@ pub struct User {
 impl User {
     /// The user with these capabilities: all of them for root, only the bounding set for others, as after `execve`.
     pub fn credentials(&self, names: &[String]) -> Creds {
-        let bounding = names.iter().filter_map(|name| capability(name)).collect::<CapSet>();
-        let held = if self.uid == 0 { bounding } else { CapSet::empty() };
+        let bounding = names
+            .iter()
+            .filter_map(|name| capability(name))
+            .collect::<CapSet>();
+        let held = if self.uid == 0 {
+            bounding
+        } else {
+            CapSet::empty()
+        };
         let mut creds = Creds::user(self.uid, self.gid).with_caps(Caps {
             effective: held,
             permitted: held,
@@ -47,24 +54,39 @@ fn no_user(text: String) -> RuntimeError {
 
 /// A number in the range of ids. `Ok(None)` when it isn't a number.
 fn number(text: &str) -> Result<Option<u32>, RuntimeError> {
-    let is_number = text.strip_prefix('-').unwrap_or(text).bytes().all(|byte| byte.is_ascii_digit());
+    let is_number = text
+        .strip_prefix('-')
+        .unwrap_or(text)
+        .bytes()
+        .all(|byte| byte.is_ascii_digit());
     if text.is_empty() || text == "-" || !is_number {
         return Ok(None);
     }
     match text.parse::<u32>() {
         Ok(id) if id <= MAX_ID => Ok(Some(id)),
-        _ => Err(no_user("uids and gids must be in range 0-2147483647".into())),
+        _ => Err(no_user(
+            "uids and gids must be in range 0-2147483647".into(),
+        )),
     }
 }
 
 /// The file's lines, split at colons; none when there is no such regular file.
 fn rows(root: &Path, path: &str) -> Vec<Vec<String>> {
     let creds = Creds::root();
-    let walk = Walk { root, cwd: root, creds: &creds };
-    let Ok(file) = walk.resolve(path.as_bytes(), ResolveFlags::FOLLOW | ResolveFlags::NO_MAGICLINKS) else {
+    let walk = Walk {
+        root,
+        cwd: root,
+        creds: &creds,
+    };
+    let Ok(file) = walk.resolve(
+        path.as_bytes(),
+        ResolveFlags::FOLLOW | ResolveFlags::NO_MAGICLINKS,
+    ) else {
         return Vec::new();
     };
-    let Ok(attr) = file.attr() else { return Vec::new() };
+    let Ok(attr) = file.attr() else {
+        return Vec::new();
+    };
     if !attr.is_file() || attr.size > FILE_LIMIT {
         return Vec::new();
     }
@@ -89,7 +111,11 @@ pub fn look_up(root: &Path, user: &str, more: &[String]) -> Result<User, Runtime
     };
     let passwd = rows(root, "/etc/passwd");
     let groups = rows(root, "/etc/group");
-    let wanted = if user.is_empty() { Some(0) } else { number(user)? };
+    let wanted = if user.is_empty() {
+        Some(0)
+    } else {
+        number(user)?
+    };
     let entry = passwd.iter().find(|row| match wanted {
         // A name of digits is a name first.
         Some(uid) => field(row, 0) == user || field(row, 2).parse() == Ok(uid),
@@ -100,11 +126,21 @@ pub fn look_up(root: &Path, user: &str, more: &[String]) -> Result<User, Runtime
             uid: number(field(row, 2))?.unwrap_or(0),
             gid: number(field(row, 3))?.unwrap_or(0),
             groups: Vec::new(),
-            home: Some(field(row, 5)).filter(|home| !home.is_empty()).unwrap_or("/").to_owned(),
+            home: Some(field(row, 5))
+                .filter(|home| !home.is_empty())
+                .unwrap_or("/")
+                .to_owned(),
         },
-        (None, Some(uid)) => User { uid, gid: 0, groups: Vec::new(), home: "/".into() },
+        (None, Some(uid)) => User {
+            uid,
+            gid: 0,
+            groups: Vec::new(),
+            home: "/".into(),
+        },
         (None, None) => {
-            return Err(no_user(format!("unable to find user {user}: no matching entries in passwd file")));
+            return Err(no_user(format!(
+                "unable to find user {user}: no matching entries in passwd file"
+            )));
         }
     };
     match group {
@@ -115,7 +151,11 @@ pub fn look_up(root: &Path, user: &str, more: &[String]) -> Result<User, Runtime
             let member = |row: &&Vec<String>| {
                 name.is_some_and(|name| field(row, 3).split(',').any(|member| member == name))
             };
-            found.groups = groups.iter().filter(member).filter_map(|row| field(row, 2).parse().ok()).collect();
+            found.groups = groups
+                .iter()
+                .filter(member)
+                .filter_map(|row| field(row, 2).parse().ok())
+                .collect();
         }
     }
     for group in more {
@@ -131,24 +171,37 @@ fn group_id(groups: &[Vec<String>], wanted: &str) -> Result<u32, RuntimeError> {
     if let Some(row) = groups.iter().find(|row| field(row, 0) == wanted) {
         return Ok(number(field(row, 2))?.unwrap_or(0));
     }
-    number(wanted)?
-        .ok_or_else(|| no_user(format!("unable to find group {wanted}: no matching entries in group file")))
+    number(wanted)?.ok_or_else(|| {
+        no_user(format!(
+            "unable to find group {wanted}: no matching entries in group file"
+        ))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bottleship_vfs::{Clock, CreatePerm, FileSystem, MountFlags, MountNs, NewNode, Quota, Tmpfs};
+    use bottleship_vfs::{
+        Clock, CreatePerm, FileSystem, MountFlags, MountNs, NewNode, Quota, Tmpfs,
+    };
 
-    const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nwww:x:33:33::/var/www:/bin/false\n7:x:1007:7::/seven:\n";
+    const PASSWD: &str =
+        "root:x:0:0:root:/root:/bin/sh\nwww:x:33:33::/var/www:/bin/false\n7:x:1007:7::/seven:\n";
     const GROUP: &str = "root:x:0:\nwww:x:33:\nvideo:x:44:www,root\n";
 
     fn root() -> Path {
         let fs = Tmpfs::new(&Clock::new(), Quota::unlimited()).unwrap();
-        let perm = CreatePerm { mode: 0o755, uid: 0, gid: 0 };
+        let perm = CreatePerm {
+            mode: 0o755,
+            uid: 0,
+            gid: 0,
+        };
         let etc = fs.root().create(b"etc", NewNode::Dir, perm).unwrap();
         for (name, text) in [("passwd", PASSWD), ("group", GROUP)] {
-            etc.create(name.as_bytes(), NewNode::File, perm).unwrap().write_at(0, text.as_bytes()).unwrap();
+            etc.create(name.as_bytes(), NewNode::File, perm)
+                .unwrap()
+                .write_at(0, text.as_bytes())
+                .unwrap();
         }
         MountNs::new(fs, "overlay", MountFlags::empty()).root()
     }
@@ -167,28 +220,49 @@ mod tests {
         assert_eq!(ids("33", &[]), Ok((33, 33, vec![44], "/var/www".into())));
         assert_eq!(ids("7", &[]), Ok((1007, 7, vec![], "/seven".into())));
         assert_eq!(ids("1234", &[]), Ok((1234, 0, vec![], "/".into())));
-        assert_eq!(ids("www:video", &["0", "www"]), Ok((33, 44, vec![0, 33], "/var/www".into())));
+        assert_eq!(
+            ids("www:video", &["0", "www"]),
+            Ok((33, 44, vec![0, 33], "/var/www".into()))
+        );
         assert_eq!(ids("1:2", &[]), Ok((1, 2, vec![], "/".into())));
     }
 
     #[test]
     fn what_is_no_user_is_refused_and_never_becomes_root() {
         for bad in ["4294967296", "-1", "2147483648:0", "1:99999999999"] {
-            assert_eq!(ids(bad, &[]), Err("uids and gids must be in range 0-2147483647".into()), "{bad}");
+            assert_eq!(
+                ids(bad, &[]),
+                Err("uids and gids must be in range 0-2147483647".into()),
+                "{bad}"
+            );
         }
         for bad in ["nosuch", "0x0", "root\n", "1000 0", "-"] {
             let text = format!("unable to find user {bad}: no matching entries in passwd file");
             assert_eq!(ids(bad, &[]), Err(text), "{bad}");
         }
-        assert_eq!(ids("0:nosuch", &[]), Err("unable to find group nosuch: no matching entries in group file".into()));
+        assert_eq!(
+            ids("0:nosuch", &[]),
+            Err("unable to find group nosuch: no matching entries in group file".into())
+        );
     }
 
     #[test]
     fn only_root_starts_with_capabilities() {
         let names = vec!["CAP_CHOWN".to_owned(), "CAP_KILL".to_owned()];
-        let user = |uid| User { uid, gid: 0, groups: vec![], home: String::new() };
-        assert_eq!(user(0).credentials(&names).caps.effective, CapSet::CHOWN | CapSet::KILL);
+        let user = |uid| User {
+            uid,
+            gid: 0,
+            groups: vec![],
+            home: String::new(),
+        };
+        assert_eq!(
+            user(0).credentials(&names).caps.effective,
+            CapSet::CHOWN | CapSet::KILL
+        );
         assert_eq!(user(1).credentials(&names).caps.effective, CapSet::empty());
-        assert_eq!(user(1).credentials(&names).caps.bounding, CapSet::CHOWN | CapSet::KILL);
+        assert_eq!(
+            user(1).credentials(&names).caps.bounding,
+            CapSet::CHOWN | CapSet::KILL
+        );
     }
 }
