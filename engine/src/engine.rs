@@ -49,6 +49,8 @@ pub struct Ports {
     pub clock: Rc<dyn Clock>,
     /// Randomness.
     pub entropy: Rc<dyn Entropy>,
+    /// Runs the engine's background tasks, and those of ports.
+    pub executor: Executor,
 }
 
 struct Inner {
@@ -90,11 +92,12 @@ impl Engine {
                     None => Ok(()),
                 }
             });
+            let executor = ports.executor.clone();
             Inner {
                 events: Events::new(ports.clock.clone()),
                 ports,
                 config,
-                executor: Executor::new(),
+                executor,
                 containers: Containers::default(),
                 networks: Networks::default(),
                 volumes: Volumes::default(),
