@@ -16,13 +16,23 @@ pub extern "C" fn buffer(len: usize) -> *mut u8 {
 /// # Safety
 /// Both are buffers of these lengths from `buffer`, and aren't used again.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn start(elf: *mut u8, elf_len: usize, args: *mut u8, args_len: usize) -> *mut guest::Guest {
+pub unsafe extern "C" fn start(
+    elf: *mut u8,
+    elf_len: usize,
+    args: *mut u8,
+    args_len: usize,
+) -> *mut guest::Guest {
     // SAFETY: the caller's promise.
-    let take = |at: *mut u8, len| unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(at, len)) };
+    let take =
+        |at: *mut u8, len| unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(at, len)) };
     let (elf, args) = (take(elf, elf_len), take(args, args_len));
     let args = String::from_utf8_lossy(&args).into_owned();
     let argv: Vec<&str> = args.split('\n').collect();
-    Box::leak(Box::new(guest::Guest::new(&elf, &argv, vec![0; 20_000_000])))
+    Box::leak(Box::new(guest::Guest::new(
+        &elf,
+        &argv,
+        vec![0; 20_000_000],
+    )))
 }
 
 /// Runs so many instructions; gives how many were run so far, negative once the program has ended.

@@ -6,9 +6,9 @@
 
 use super::int::{Int, gpr, set_gpr};
 use crate::cpu::{Cpu, reg};
-use crate::flags::{self, FlagKind};
 use crate::exec::sse::{set_xmm, xmm};
 use crate::exit::Exit;
+use crate::flags::{self, FlagKind};
 use crate::mem::{Inner, Stop};
 use crate::ops::Op;
 
