@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod build;
 pub mod clock;
 pub mod config;
 pub mod container;
@@ -27,8 +28,6 @@ pub mod registry;
 pub mod runtime;
 pub mod snapshot;
 pub mod store;
-#[cfg(test)]
-mod testing;
 pub mod units;
 pub mod volume;
 

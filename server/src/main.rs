@@ -2,7 +2,6 @@
 
 mod command;
 mod daemon;
-// mod docker;
 mod host;
 mod images;
 mod site;

@@ -13,11 +13,12 @@ use crate::api::types::{
     LogConfig, NetworkingConfig,
 };
 use crate::engine::Engine;
-use crate::image_source::{BaseImage, ImageSource};
+use crate::image_source::BaseImage;
 use crate::networking::{check_settings, network_of_mode};
 
 const SHM_SIZE: i64 = 64 << 20;
-const MASKED_PATHS: [&str; 12] = [
+/// What containers do not see, unless privileged.
+pub const MASKED_PATHS: [&str; 12] = [
     "/proc/asound",
     "/proc/acpi",
     "/proc/interrupts",
@@ -31,7 +32,8 @@ const MASKED_PATHS: [&str; 12] = [
     "/sys/firmware",
     "/sys/devices/virtual/powercap",
 ];
-const READONLY_PATHS: [&str; 5] = [
+/// What containers do not write, unless privileged.
+pub const READONLY_PATHS: [&str; 5] = [
     "/proc/bus",
     "/proc/fs",
     "/proc/irq",

@@ -9,6 +9,6 @@ mod store;
 pub use endpoint::{
     attach_container, check_settings, detach_container, join, leave, network_of_mode,
 };
-pub use ipam::Pool;
+pub use ipam::{Pool, mac_of};
 pub use ports::{PortAllocator, parse_port, parse_range};
 pub use store::{NetworkRecord, NetworkRef, Networks};

@@ -80,7 +80,7 @@ pub(super) fn show_healthcheck(h: &Healthcheck) -> String {
 }
 
 /// Whether a signal's name or number is one of Linux's.
-pub(super) fn is_signal(text: &str) -> bool {
+pub fn is_signal(text: &str) -> bool {
     if let Ok(number) = text.parse::<i32>() {
         return number != 0;
     }

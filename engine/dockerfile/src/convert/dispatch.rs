@@ -89,7 +89,7 @@ impl Converter<'_> {
             Ok(done.word)
         };
         let lex = self.lex;
-        kind.expand(&mut |word| with(&lex, word))?;
+        kind.expand_words(&mut |word| with(&lex, word))?;
         let mut raw = Lex::new('\\');
         raw.skip_quotes = true;
         kind.expand_raw(&mut |word| with(&raw, word))

@@ -25,7 +25,7 @@ use crate::image::Image;
 use crate::lint::Linter;
 use crate::{ignore, instruction, parser};
 
-pub use config::HISTORY_COMMENT;
+pub use config::{HISTORY_COMMENT, is_signal};
 pub use plan::{
     CopyAction, Exec, ExecMount, ExecMountKind, FileAction, Mode, Op, Owner, Plan, Principal,
     SecretFile, Source, Step,

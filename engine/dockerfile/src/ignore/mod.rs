@@ -149,3 +149,15 @@ impl Matcher {
 pub fn explain(pattern: &str) -> Result<(&'static str, String)> {
     Ok(Glob::parse(&path::clean(pattern))?.explain())
 }
+
+/// Go's `filepath.Match`: `*` and `?` stop at slashes and `**` is nothing special.
+///
+/// # Errors
+/// `syntax error in pattern`.
+pub fn file_match(pattern: &str, name: &str) -> Result<bool> {
+    let mut single = pattern.to_owned();
+    while single.contains("**") {
+        single = single.replace("**", "*");
+    }
+    Ok(Glob::parse(&single)?.matches(name))
+}

@@ -5,7 +5,7 @@ use super::{Copy, Kind, Sources};
 use crate::error::Result;
 
 /// Expands one word.
-pub(crate) type Expand<'a> = &'a mut dyn FnMut(&str) -> Result<String>;
+pub type Expand<'a> = &'a mut dyn FnMut(&str) -> Result<String>;
 
 impl Mount {
     /// Reads what is needed before expansion.
@@ -20,7 +20,7 @@ impl Kind {
     ///
     /// # Errors
     /// What `expand` says, and RUN mounts that are wrong once expanded.
-    pub(crate) fn expand(&mut self, expand: Expand<'_>) -> Result<()> {
+    pub fn expand_words(&mut self, expand: Expand<'_>) -> Result<()> {
         match self {
             Kind::Env(pairs) | Kind::Label(pairs) => {
                 for pair in pairs {
@@ -57,7 +57,7 @@ impl Kind {
     ///
     /// # Errors
     /// What `expand` says.
-    pub(crate) fn expand_raw(&mut self, expand: Expand<'_>) -> Result<()> {
+    pub fn expand_raw(&mut self, expand: Expand<'_>) -> Result<()> {
         let sources = match self {
             Kind::Add(add) => &mut add.sources,
             Kind::Copy(copy) => &mut copy.sources,

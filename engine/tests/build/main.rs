@@ -1,0 +1,6 @@
+//! Builds, without processors: containers whose shell is a few lines of Rust.
+
+mod classic;
+mod golden;
+mod shell;
+mod world;
