@@ -16,7 +16,7 @@ use crate::dirs::{HostDirs, VolumeDirs};
 use crate::events::Events;
 use crate::executor::{Executor, RunState};
 use crate::fetch::Fetch;
-use crate::image_source::ImageSource;
+use crate::image::{ImagePorts, ImageUser, Images, Settings};
 use crate::network::Network;
 use crate::networking::Networks;
 use crate::runtime::Runtime;
@@ -49,6 +49,8 @@ pub struct Ports {
     pub clock: Rc<dyn Clock>,
     /// Randomness.
     pub entropy: Rc<dyn Entropy>,
+    /// Runs the engine's background tasks, and those of ports.
+    pub executor: Executor,
 }
 
 struct Inner {
@@ -59,7 +61,7 @@ struct Inner {
     containers: Containers,
     networks: Networks,
     volumes: Volumes,
-    images: Rc<dyn ImageSource>,
+    images: Images,
     loaded: Shared<LocalBoxFuture<'static, Result<(), ApiError>>>,
 }
 
@@ -81,20 +83,22 @@ pub struct Engine(Rc<Inner>);
 impl Engine {
     /// An engine on these ports. It reads what a former engine stored before it
     /// answers its first request.
-    pub fn new(ports: Ports, config: Config, images: Rc<dyn ImageSource>) -> Self {
+    pub fn new(ports: Ports, config: Config) -> Self {
         let engine = Engine(Rc::new_cyclic(|weak: &Weak<Inner>| {
             let weak = WeakEngine(weak.clone());
+            let images = images(&ports, &config, weak.clone());
             let load: LocalBoxFuture<'static, _> = Box::pin(async move {
                 match weak.upgrade() {
                     Some(engine) => engine.load().await,
                     None => Ok(()),
                 }
             });
+            let executor = ports.executor.clone();
             Inner {
                 events: Events::new(ports.clock.clone()),
                 ports,
                 config,
-                executor: Executor::new(),
+                executor,
                 containers: Containers::default(),
                 networks: Networks::default(),
                 volumes: Volumes::default(),
@@ -113,7 +117,12 @@ impl Engine {
     async fn load(&self) -> Result<(), ApiError> {
         self.volumes().load(self).await?;
         self.networks().load(self).await?;
-        self.containers().load(self).await
+        self.images().load_state().await?;
+        self.containers().load(self).await?;
+        // What a crash left half done.
+        let used = self.containers().all().into_iter();
+        let used = used.filter_map(|c| c.record().layer.as_ref()?.parse().ok());
+        self.images().collect(&used.collect()).await
     }
 
     /// Resolves when what a former engine stored was read.
@@ -141,9 +150,28 @@ impl Engine {
         &self.0.volumes
     }
 
-    /// The images, as far as containers use them.
-    pub fn images(&self) -> &dyn ImageSource {
-        &*self.0.images
+    /// The images.
+    pub fn images(&self) -> &Images {
+        &self.0.images
+    }
+
+    /// The containers, as far as images care.
+    pub fn image_users(&self) -> Vec<ImageUser> {
+        let user = |container: crate::container::Container| {
+            let record = container.record();
+            let running = matches!(record.state.status(), "running" | "paused" | "restarting");
+            let image = record.image_id.parse().ok()?;
+            Some(ImageUser {
+                container: record.id.clone(),
+                image,
+                running,
+            })
+        };
+        self.containers()
+            .all()
+            .into_iter()
+            .filter_map(user)
+            .collect()
     }
 
     /// Answers a request of the Engine API. The future may be polled by any
@@ -243,4 +271,31 @@ impl Engine {
             futures::future::Either::Right(_) => None,
         }
     }
+}
+
+fn images(ports: &Ports, config: &Config, engine: WeakEngine) -> Images {
+    let events = Rc::new(
+        move |action: &str, id: &str, attributes: api::types::StringMap| {
+            if let Some(engine) = engine.upgrade() {
+                engine.events().emit("image", action, id, attributes);
+            }
+        },
+    );
+    let settings = Settings {
+        insecure_registries: config.insecure_registries.clone(),
+        mirrors: config.registry_mirrors.clone(),
+        max_blob: config.max_archive as u64,
+        docker_version: api::SERVER_VERSION.into(),
+        ..Settings::default()
+    };
+    let ports = ImagePorts {
+        content: ports.content.clone(),
+        snapshots: ports.snapshots.clone(),
+        store: ports.store.clone(),
+        fetch: ports.fetch.clone(),
+        clock: ports.clock.clone(),
+        entropy: ports.entropy.clone(),
+        events,
+    };
+    Images::new(ports, settings)
 }

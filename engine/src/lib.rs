@@ -28,6 +28,8 @@ pub mod registry;
 pub mod runtime;
 pub mod snapshot;
 pub mod store;
+#[cfg(test)]
+mod testing;
 pub mod units;
 pub mod volume;
 

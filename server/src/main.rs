@@ -2,6 +2,7 @@
 
 mod command;
 mod daemon;
+// mod docker;
 mod host;
 mod images;
 mod site;

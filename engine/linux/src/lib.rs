@@ -24,3 +24,4 @@ pub use kernel::spawn::{ProcInfo, Process, ProcessSpec, SpawnError, Status};
 pub use kernel::task::ExitStatus;
 pub use kernel::{Builtin, Kernel, KernelConfig, RunState};
 pub use net::NetNs;
+pub use syscall::RELEASE;

@@ -12,6 +12,7 @@ use super::types::{
     RegistryServiceConfig, RuntimeInfo, SwarmInfo,
 };
 use crate::container::{inspect, list};
+use crate::image_source::ImageSource;
 
 pub async fn info(call: Call) -> ApiResult {
     let engine = &call.engine;
@@ -165,6 +166,10 @@ pub async fn disk_usage(call: Call) -> ApiResult {
             (row.size_rw, row.size_root_fs) = inspect::sizes(engine, &container).await?;
             usage.containers.push(row);
         }
+    }
+    if wants("image") {
+        let users = engine.image_users();
+        (usage.layers_size, usage.images) = engine.images().disk_usage(&users).await?;
     }
     if wants("volume") {
         usage.volumes = engine.volumes().usage(engine).await?;

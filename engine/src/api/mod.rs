@@ -4,6 +4,7 @@ mod containers;
 pub mod error;
 mod exec;
 pub mod filters;
+mod images;
 mod info;
 pub mod message;
 mod networks;
@@ -19,6 +20,7 @@ pub use crate::pipe::{BodyError, Duplex, duplex};
 pub use error::{ApiError, ErrorKind};
 pub use message::{ApiVersion, Body, Call, Request, Response};
 pub use prune::prune_until;
+pub use system::SERVER_VERSION;
 
 /// What a handler returns.
 pub type ApiResult = Result<Response, ApiError>;

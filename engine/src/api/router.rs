@@ -7,7 +7,7 @@ use super::error::{ApiError, ErrorKind};
 use super::message::{ApiVersion, Body, Call, Request, Response};
 use super::query::{Query, decode};
 use super::types::ErrorResponse;
-use super::{ApiResult, containers, exec, info, networks, system, volumes};
+use super::{ApiResult, containers, exec, images, info, networks, system, volumes};
 use crate::engine::Engine;
 
 /// Answers a request.
@@ -142,6 +142,9 @@ async fn route(call: Call, method: &Method, path: &[&str]) -> ApiResult {
         ("GET", ["info"]) => info::info(call).await,
         ("GET", ["system", "df"]) => info::disk_usage(call).await,
         (_, ["containers", rest @ ..]) => containers::route(call, method, rest).await,
+        (_, ["images", rest @ ..]) => images::route(call, method, rest).await,
+        ("POST", ["commit"]) => images::commit(call).await,
+        ("GET", ["distribution", name @ .., "json"]) => images::distribution(call, name).await,
         (_, ["exec", rest @ ..]) => exec::route(call, method, rest).await,
         (_, ["volumes", rest @ ..]) => volumes::route(call, method, rest).await,
         (_, ["networks", rest @ ..]) => networks::route(call, method, rest).await,

@@ -13,7 +13,7 @@ use crate::api::types::{
     LogConfig, NetworkingConfig,
 };
 use crate::engine::Engine;
-use crate::image_source::BaseImage;
+use crate::image_source::{BaseImage, ImageSource};
 use crate::networking::{check_settings, network_of_mode};
 
 const SHM_SIZE: i64 = 64 << 20;

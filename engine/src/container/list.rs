@@ -9,6 +9,7 @@ use crate::api::types::{
     ContainerSummary, Port, PortMap, SummaryHostConfig, SummaryNetworkSettings, Timestamp,
 };
 use crate::engine::Engine;
+use crate::image_source::ImageSource;
 use crate::networking::parse_port;
 
 const FILTERS: &[&str] = &[

@@ -1,13 +1,19 @@
 //! The ports inside one process: containers on the emulated kernel, layers in
 //! memory, state in a [`crate::store::Store`].
 
+mod assemble;
 mod content;
 mod host_dirs;
+mod network;
+mod runtime;
 mod snapshot;
 mod trees;
 mod volumes;
 
+pub use assemble::{Machine, Outside, assemble, kernel};
 pub use content::StoredContent;
 pub use host_dirs::HostRoot;
+pub use network::EmulatedNetwork;
+pub use runtime::{EmulatedRuntime, Sandboxes};
 pub use snapshot::EmulatedSnapshots;
 pub use volumes::EmulatedVolumes;

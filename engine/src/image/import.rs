@@ -4,7 +4,7 @@ use bottleship_oci::config::{ContainerConfig, RawConfig};
 use bottleship_oci::{History, ImageConfig, ImageId, Platform, Reference, RootFs};
 use bytes::Bytes;
 
-use super::{Images, Progress, apply_changes};
+use super::{Images, Progress, apply_changes, remote};
 use crate::api::ApiError;
 
 /// What to import.
@@ -24,6 +24,19 @@ pub struct Import {
 }
 
 impl Images {
+    /// The archive at an address.
+    pub async fn download(&self, url: &str, progress: &Progress) -> Result<Bytes, ApiError> {
+        let url = if url.contains("://") {
+            url.to_string()
+        } else {
+            format!("http://{url}")
+        };
+        progress.status(format!("Downloading from {url}")).await?;
+        let limit = self.settings().max_blob;
+        let bytes = remote::download(&*self.ports().fetch, &url, limit).await;
+        bytes.map_err(|e| ApiError::system(e.text()))
+    }
+
     /// Makes the image and reports its id.
     pub async fn import(&self, import: Import, progress: &Progress) -> Result<ImageId, ApiError> {
         let mut config = ContainerConfig::default();

@@ -101,3 +101,9 @@ pub(super) fn api_config(config: &OciConfig) -> Result<ContainerConfig, ApiError
     let value = serde_json::to_value(config).map_err(|e| ApiError::system(e.to_string()))?;
     serde_json::from_value(value).map_err(|e| ApiError::system(e.to_string()))
 }
+
+/// The API's document in the image configuration's type.
+pub fn oci_config(config: &ContainerConfig) -> Result<OciConfig, ApiError> {
+    let value = serde_json::to_value(config).map_err(|e| ApiError::system(e.to_string()))?;
+    serde_json::from_value(value).map_err(|e| ApiError::system(e.to_string()))
+}

@@ -127,7 +127,7 @@ impl Images {
         id: &ImageId,
         progress: &Progress,
     ) -> Result<(), ApiError> {
-        match self.resolve(tag).filter(|old| old != id) {
+        match self.named(tag).filter(|old| old != id) {
             Some(old) => {
                 let text = format!(
                     "The image {} already exists, renaming the old one with ID {old} to empty string\n",

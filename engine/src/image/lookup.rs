@@ -14,7 +14,7 @@ impl Images {
         let found = match &any {
             AnyReference::Digest(digest) => self.get(&ImageId(digest.clone())),
             AnyReference::Named(reference) => self
-                .resolve(reference)
+                .named(reference)
                 .and_then(|id| self.get(&id))
                 .or_else(|| self.find_by_id(name)),
         };

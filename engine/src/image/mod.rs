@@ -9,6 +9,7 @@ mod blob;
 mod changes;
 mod commit;
 mod disk_usage;
+mod distribution;
 mod history;
 mod import;
 mod inspect;
@@ -49,11 +50,13 @@ use crate::store::Store;
 pub use changes::{apply_changes, merge_config};
 pub use commit::Commit;
 pub use import::Import;
+pub use inspect::oci_config;
 pub use list::ListOptions;
 pub use progress::Progress;
 pub use pull::Pull;
 pub use push::Push;
 pub use search::Search;
+pub use tag::target;
 
 use state::State;
 

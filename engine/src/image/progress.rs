@@ -1,8 +1,9 @@
 //! The stream of messages that pull, push, load and import report with.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use futures::channel::oneshot;
 use futures::lock::Mutex;
 
 use crate::api::ApiError;
@@ -19,6 +20,8 @@ pub struct Progress(Rc<Inner>);
 struct Inner {
     writer: Option<Mutex<PipeWriter>>,
     sent: Cell<bool>,
+    /// Told of the first message.
+    first: RefCell<Option<oneshot::Sender<()>>>,
 }
 
 impl Progress {
@@ -27,6 +30,7 @@ impl Progress {
         Progress(Rc::new(Inner {
             writer: Some(Mutex::new(writer)),
             sent: Cell::new(false),
+            first: RefCell::default(),
         }))
     }
 
@@ -35,6 +39,7 @@ impl Progress {
         Progress(Rc::new(Inner {
             writer: None,
             sent: Cell::new(false),
+            first: RefCell::default(),
         }))
     }
 
@@ -44,10 +49,20 @@ impl Progress {
         self.0.sent.get()
     }
 
+    /// Resolves at the first message; with an error when there will be none.
+    pub fn first(&self) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        *self.0.first.borrow_mut() = Some(sender);
+        receiver
+    }
+
     /// Sends a message, waiting for a slow reader; fails when nobody reads any more, which ends the
     /// operation.
     pub async fn send(&self, message: JsonMessage) -> Result<(), ApiError> {
         self.0.sent.set(true);
+        if let Some(first) = self.0.first.borrow_mut().take() {
+            let _ = first.send(());
+        }
         match &self.0.writer {
             Some(writer) => Ok(writer.lock().await.write(message.line().into()).await?),
             None => Ok(()),

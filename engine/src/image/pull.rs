@@ -118,10 +118,10 @@ impl Images {
             }
         };
         let by_digest = reference.with_digest(found.digest.clone());
-        let mut updated = self.resolve(&by_digest).as_ref() != Some(&id);
+        let mut updated = self.named(&by_digest).as_ref() != Some(&id);
         batch = batch.reference(by_digest, id.clone());
         if reference.digest().is_none() {
-            updated = self.resolve(reference).as_ref() != Some(&id);
+            updated = self.named(reference).as_ref() != Some(&id);
             batch = batch.reference(reference.clone(), id.clone());
         }
         for (diff_id, layer) in self
@@ -271,7 +271,8 @@ impl Images {
         let downloads = futures::stream::iter(missing.iter().zip(senders).map(Ok::<_, ApiError>));
         let path = reference.path();
         let download = downloads.try_for_each_concurrent(CONCURRENT, |(layer, done)| async move {
-            self.download(&found.remote, path, layer, progress).await?;
+            self.download_layer(&found.remote, path, layer, progress)
+                .await?;
             let _ = done.send(());
             Ok(())
         });
@@ -315,7 +316,7 @@ impl Images {
     }
 
     /// Downloads one blob into the content store, going on where a broken transfer stopped.
-    async fn download(
+    async fn download_layer(
         &self,
         remote: &Remote,
         path: &str,

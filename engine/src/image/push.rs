@@ -45,7 +45,7 @@ impl Images {
             .await?;
         let mut tagged: Vec<_> = match reference.tag() {
             Some(_) => self
-                .resolve(reference)
+                .named(reference)
                 .map(|id| (reference.clone(), id))
                 .into_iter()
                 .collect(),
@@ -66,7 +66,7 @@ impl Images {
             let image = self
                 .get(&id)
                 .ok_or_else(|| ApiError::not_found(format!("No such image: {id}")))?;
-            let anonymous = push.auth == AuthConfig::default();
+            let anonymous = is_anonymous(&push.auth);
             self.push_tag(&remote, &tag, &image, anonymous, progress)
                 .await?;
             self.emit("push", &tag.familiar(), &tag.familiar_name());
@@ -257,6 +257,17 @@ fn docker_type(name: &str) -> &str {
         media_type::OCI_LAYER => media_type::DOCKER_LAYER,
         other => other,
     }
+}
+
+fn is_anonymous(auth: &AuthConfig) -> bool {
+    [
+        &auth.username,
+        &auth.auth,
+        &auth.identitytoken,
+        &auth.registrytoken,
+    ]
+    .iter()
+    .all(|s| s.is_empty())
 }
 
 fn of_push(error: RemoteError) -> ApiError {

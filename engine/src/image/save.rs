@@ -45,7 +45,7 @@ impl Images {
                     }
                 }
                 AnyReference::Named(reference) => {
-                    match self.resolve(&reference) {
+                    match self.named(&reference) {
                         Some(id) => add(id, Some(reference)),
                         // `sha256:abc` parses as a name with a tag.
                         None => add(

@@ -237,7 +237,7 @@ impl Images {
     }
 
     /// The image a reference names. A digest beats a tag; no tag means `latest`.
-    pub fn resolve(&self, reference: &Reference) -> Option<ImageId> {
+    pub fn named(&self, reference: &Reference) -> Option<ImageId> {
         let key = match reference.digest() {
             Some(digest) => reference.with_digest(digest.clone()),
             None => reference.clone().with_default_tag(),

@@ -92,7 +92,7 @@ impl Images {
 }
 
 /// The reference that `repo` and `tag` of a request mean.
-pub(super) fn target(repository: &str, tag: &str) -> Result<Reference, ApiError> {
+pub fn target(repository: &str, tag: &str) -> Result<Reference, ApiError> {
     let reference = lookup::parse(repository)?;
     if reference.digest().is_some() {
         return Err(ApiError::invalid(

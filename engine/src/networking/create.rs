@@ -9,7 +9,6 @@ use crate::api::filters::Filters;
 use crate::api::types::{
     Ipam, IpamConfig, NetworkCreateRequest, NetworkCreateResponse, NetworksPruneReport,
 };
-use crate::container::names::is_valid_name;
 use crate::engine::Engine;
 use crate::events::attributes;
 
@@ -22,12 +21,6 @@ impl Networks {
     ) -> Result<NetworkCreateResponse, ApiError> {
         if request.name.trim().is_empty() {
             return Err(ApiError::invalid("invalid network name: name is empty"));
-        }
-        if !is_valid_name(&request.name) {
-            return Err(ApiError::invalid(format!(
-                "invalid network name: {}",
-                request.name
-            )));
         }
         if matches!(
             request.name.as_str(),

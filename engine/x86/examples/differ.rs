@@ -1,5 +1,6 @@
 //! Compares the interpreter with the host's processor, for as many random cases as wanted:
-//! `cargo run --release -p bottleship-x86 --example differ -- --cases 10000000 [--seed N] [--only MNEMONIC]`.
+//! `cargo run --release -p bottleship-x86 --example differ -- --cases 10000000 [--sequences] [--seed N]
+//! [--only MNEMONIC]`.
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #[path = "../tests/differ/mod.rs"]
@@ -17,7 +18,12 @@ fn main() {
     let number =
         |name: &str, default: u64| option(name).and_then(|v| v.parse().ok()).unwrap_or(default);
     let (cases, seed) = (number("--cases", 1_000_000), number("--seed", 1));
-    let report = differ::campaign(seed, cases, option("--only").as_deref());
+    let kind = if args.iter().any(|a| a == "--sequences") {
+        differ::Kind::Sequence
+    } else {
+        differ::Kind::Single
+    };
+    let report = differ::campaign(kind, seed, cases, option("--only").as_deref());
     for failure in &report.failures {
         println!("{failure}");
     }

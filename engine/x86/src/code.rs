@@ -11,6 +11,7 @@ use crate::ops::{Code, Op};
 use bottleship_page::{Page, Watch};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 
 /// The header of a translated basic block; its ops follow it in memory. Pinned, and never moved or changed but for its
@@ -88,6 +89,10 @@ impl Owned {
     /// `beyond` is the second page of an instruction that crosses into it.
     pub fn new(draft: Draft, beyond: Option<(Page, u32)>) -> Owned {
         let n = draft.ops.len();
+        for op in &draft.ops {
+            let largest = op.d.max(op.s).max(op.base).max(op.index).max(op.scale);
+            assert!(largest < 32, "a register number of {op:?} is out of range");
+        }
         let mut memory =
             vec![Op::new(Code::Raise); HEADER + n + n.div_ceil(ORIGINS)].into_boxed_slice();
         memory[HEADER..HEADER + n].copy_from_slice(&draft.ops);
@@ -122,13 +127,41 @@ struct CodePage {
     _page: Page,
     version: u32,
     /// By the offset of their first instruction.
-    blocks: HashMap<u16, Owned>,
+    blocks: HashMap<u16, Owned, Quick>,
+}
+
+/// A hash of addresses, which are no one's choice (a page's) or cheap to run out of (offsets in one).
+#[derive(Default)]
+struct Mix(u64);
+
+type Quick = BuildHasherDefault<Mix>;
+
+impl Hasher for Mix {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&b| self.write_u64(u64::from(b)));
+    }
+
+    fn write_u16(&mut self, n: u16) {
+        self.write_u64(u64::from(n));
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        self.0 = (self.0.rotate_left(5) ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_usize(&mut self, n: usize) {
+        self.write_u64(n as u64);
+    }
 }
 
 struct Shared {
     watch: Rc<Watch>,
     translations: Cell<u64>,
-    pages: RefCell<HashMap<(usize, u64), CodePage>>,
+    pages: RefCell<HashMap<(usize, u64), CodePage, Quick>>,
     ops: Cell<usize>,
     cap: usize,
 }
@@ -229,7 +262,7 @@ impl CodeCache {
         let code = pages.entry(key).or_insert_with(|| CodePage {
             _page: page.clone(),
             version: page.version(),
-            blocks: HashMap::new(),
+            blocks: HashMap::default(),
         });
         let offset = start as u16 & 0xfff;
         shared.ops.set(shared.ops.get() + size);

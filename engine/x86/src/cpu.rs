@@ -48,7 +48,7 @@ pub struct Cpu {
     /// The other bits of rflags (DF, TF, AC, ID …).
     pub(crate) system_flags: u64,
     /// xmm0…xmm15; what follows is the interpreter's own.
-    pub xmm: [u128; 18],
+    pub xmm: [u128; 32],
     pub mxcsr: u32,
     pub x87: X87,
     /// What `rdtsc` reads. The host sets it; each `rdtsc` adds a little, so that it strictly increases.
@@ -67,7 +67,7 @@ impl Cpu {
             flag_a: 0,
             flag_b: 0,
             system_flags: flags::ALWAYS_ONE | flags::IF,
-            xmm: [0; 18],
+            xmm: [0; 32],
             mxcsr: 0x1f80,
             x87: X87::new(),
             tsc: 0,

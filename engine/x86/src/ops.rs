@@ -113,6 +113,10 @@ pub enum Kind {
     LoadSx32,
     LoadSx64,
     LoadForWrite,
+    LoadLow,
+    LoadX,
+    StoreX,
+    MovX,
     Store,
     Lea,
     ExtractHigh,
@@ -506,6 +510,15 @@ ops! {
     Js64 = Js, B64, R, None;
     Jcc = Jcc, B64, I, None;
     Jmp = Jmp, B64, I, None;
+    LoadLow8 = LoadLow, B8, Rm, None;
+    LoadLow16 = LoadLow, B16, Rm, None;
+    LoadX64 = LoadX, B64, Rm, None;
+    LoadX128 = LoadX, B64, Rm, None;
+    LoadX128Aligned = LoadX, B64, Rm, None;
+    StoreX64 = StoreX, B64, Mr, None;
+    StoreX128 = StoreX, B64, Mr, None;
+    StoreX128Aligned = StoreX, B64, Mr, None;
+    MovXX = MovX, B64, Rr, None;
     JmpFar = Leave, B64, I, None;
     JmpReg = Leave, B64, R, None;
     JmpMem = Leave, B64, Ra, None;
@@ -524,8 +537,8 @@ ops! {
     BitAddress Bsf Bsr Tzcnt Lzcnt Popcnt Lahf Sahf GetFlags SetFlags
     Clc Stc Cmc Cld Std Cpuid Rdtsc Rdtscp Xgetbv Rdpid
     Enter Push16 Pop16 Movbe Crc32 Movs Stos Lods Scas Cmps
-    LoadX32 LoadX64 LoadX128 LoadX128Aligned StoreX32 StoreX64 StoreX128 StoreX128Aligned LoadXHigh StoreXHigh
-    MovXX MovXLow32 MovXLow64 MovqXX Movlhps Movhlps MovdXr MovdRx MovqXr MovqRx
+    LoadX32 StoreX32 LoadXHigh StoreXHigh
+    MovXLow32 MovXLow64 MovqXX Movlhps Movhlps MovdXr MovdRx MovqXr MovqRx
     Movmskps Movmskpd Pmovmskb Maskmovdqu Ldmxcsr Stmxcsr Fxsave Fxrstor Cvtsi2sd Cvtsi2ss
     Cvttsd2si Cvtsd2si Cvttss2si Cvtss2si Cvtsd2ss Cvtss2sd Cvtdq2ps Cvtps2dq Cvttps2dq Cvtdq2pd
     Cvtpd2dq Cvttpd2dq Cvtps2pd Cvtpd2ps Addsd Subsd Mulsd Divsd Minsd Maxsd

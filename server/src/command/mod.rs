@@ -1,11 +1,13 @@
 //! The command line: one file per subcommand.
 
+mod daemon;
 mod serve;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+// use crate::docker;
 use crate::images::Images;
 
 #[derive(Parser)]
@@ -19,14 +21,32 @@ struct Arguments {
 enum Command {
     /// Serve the site: the page, the engine for the tab, and the offered images
     Serve(serve::Serve),
+    /// Run a Docker daemon whose containers are emulated: no root, no kernel features
+    Daemon(daemon::Daemon),
+    /// The docker command line, as `docker`; speaks to DOCKER_HOST
+    #[command(disable_help_flag = true, disable_version_flag = true)]
+    Docker {
+        /// What `docker` is given
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Build or list the offered images
     Images(Images),
 }
 
 /// Parses the arguments and runs what they ask for.
 pub fn main() -> ExitCode {
+    let called: Vec<String> = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    if called.first().is_some_and(|name| name.rsplit('/').next() == Some("docker")) {
+        return ExitCode::FAILURE;
+    }
     let result = match Arguments::parse().command {
         Command::Serve(serve) => serve.run(),
+        Command::Daemon(daemon) => daemon.run(),
+        Command::Docker { mut arguments } => {
+            arguments.insert(0, "docker".into());
+            return ExitCode::FAILURE;
+        }
         Command::Images(images) => images.run(),
     };
     match result {
@@ -36,4 +56,14 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Resolves on SIGINT or SIGTERM.
+async fn terminated() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! { _ = int.recv() => {}, _ = term.recv() => {} }
 }

@@ -40,22 +40,10 @@ impl Serve {
                 .with_context(|| format!("can't listen on {}", self.addr))?;
             println!("listening on http://{}", listener.local_addr()?);
             axum::serve(listener, site::router(&self.site))
-                .with_graceful_shutdown(terminated())
+                .with_graceful_shutdown(super::terminated())
                 .await
                 .context("the server stopped")
         })?;
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// Resolves on SIGINT or SIGTERM.
-async fn terminated() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut int), Ok(mut term)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
-        return std::future::pending().await;
-    };
-    tokio::select! { _ = int.recv() => {}, _ = term.recv() => {} }
 }

@@ -41,14 +41,13 @@ impl Fetch for NetworkFetch {
     async fn fetch(&self, request: FetchRequest) -> Result<FetchResponse, FetchError> {
         let (head_in, head) = oneshot::channel::<Head>();
         let (mut body_in, body) = mpsc::channel::<Result<Bytes, BodyError>>(8);
-        let sending = self
+        let request = self
             .client
             .request(request.method, &request.url)
             .headers(request.headers)
-            .body(request.body)
-            .send();
+            .body(request.body);
         self.runtime.spawn(async move {
-            let mut response = match sending.await {
+            let mut response = match request.send().await {
                 Ok(response) => response,
                 Err(error) => {
                     let _ = head_in.send(Err(FetchError(go_words(&error))));

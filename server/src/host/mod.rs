@@ -1,9 +1,11 @@
 //! The engine's ports on an operating system: disk, network, clocks, randomness.
 
 mod clock;
+mod dir;
 mod fetch;
 mod store;
 
 pub use clock::{OsEntropy, SystemClock};
+pub use dir::HostFiles;
 pub use fetch::NetworkFetch;
 pub use store::DiskStore;

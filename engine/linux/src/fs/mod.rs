@@ -2,7 +2,9 @@
 
 pub mod dev;
 mod devpts;
+mod netfiles;
 mod node;
+pub mod proc;
 
 mod sys;
 
@@ -19,6 +21,7 @@ use crate::syscall::{Cx, Stop};
 /// A file system of this kind, as seen from `ns`. `ENODEV` for unknown kinds.
 pub fn make(k: &Rc<Inner>, ns: &Namespaces, kind: &str) -> Result<Rc<dyn FileSystem>, Errno> {
     Ok(match kind {
+        "proc" => proc::make(k, ns.pid.clone()),
         "sysfs" => sys::make(k),
         "cgroup2" => sys::make_cgroup(k),
         "devpts" => devpts::make(k, ns),

@@ -10,7 +10,7 @@ use std::task::Poll;
 
 use bottleship_abi::fs::{AT_FDCWD, O_CLOEXEC};
 use bottleship_abi::process::RLIMIT_NOFILE;
-use bottleship_abi::signal::SigAction;
+use bottleship_abi::signal::{SIG_IGN, SigAction};
 use bottleship_abi::tty::{Termios, WinSize};
 use bottleship_abi::{Errno, SigSet, Signal};
 use bottleship_vfs::{Attr, Creds, Path, ResolveFlags, Time, TimeUpdate, Walk};
@@ -68,6 +68,7 @@ impl Sys {
     fn with<R>(&self, f: impl FnOnce(&Cx) -> Result<R, Errno>) -> Result<R, Errno> {
         let k = self.0.kernel.upgrade().ok_or(Errno::ESRCH)?;
         let task = self.0.task.upgrade().ok_or(Errno::ESRCH)?;
+        k.set_current(&task);
         f(&Cx { k: &k, t: &task })
     }
 
@@ -110,6 +111,11 @@ impl Sys {
             .task
             .upgrade()
             .map_or(0, |task| task.process.pid_in(task.pid_ns()))
+    }
+
+    /// The process's number in the host's namespace.
+    pub fn host_pid(&self) -> u32 {
+        self.0.task.upgrade().map_or(0, |task| task.process.pid)
     }
 
     /// Who it runs as.
@@ -369,6 +375,21 @@ impl Sys {
                         ..SigAction::default()
                     },
                 );
+            }
+            Ok(())
+        })
+    }
+
+    /// From now on these signals have no effect; children of a process that ignores `SIGCHLD` leave no zombies.
+    pub fn ignore(&self, signals: &[Signal]) -> Result<(), Errno> {
+        self.with(|cx| {
+            let sighand = cx.t.sighand.borrow().clone();
+            for &signal in signals {
+                let action = SigAction {
+                    handler: SIG_IGN,
+                    ..SigAction::default()
+                };
+                sighand.set(signal, action);
             }
             Ok(())
         })

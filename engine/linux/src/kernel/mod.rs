@@ -96,6 +96,9 @@ pub struct Inner {
     pub timers: Timers,
     /// All living tasks, by their number in the host's namespace.
     pub tasks: RefCell<BTreeMap<u32, Rc<Task>>>,
+    /// Who is running now.
+    current: RefCell<std::rc::Weak<Task>>,
+    boot_id: [u8; 16],
     pub futexes: futex::Futexes,
     pub locks: lock::Locks,
     pub watches: inotify::Watches,
@@ -138,7 +141,10 @@ impl Kernel {
         let root_cgroup = Cgroup::new("/".to_owned(), None, limits, sched.clone());
         let shm = Tmpfs::new(&clock, Quota::new(config.memory_limit, 1 << 20))
             .expect("an empty tmpfs fits its quota");
-        let rng = RefCell::new(Rng::new(config.entropy_seed));
+        let mut rng = Rng::new(config.entropy_seed);
+        let mut boot_id = [0; 16];
+        rng.fill(&mut boot_id);
+        let rng = RefCell::new(rng);
         let inner = Rc::new(Inner {
             clock,
             realtime: Cell::new(0),
@@ -146,6 +152,8 @@ impl Kernel {
             sched,
             timers: Timers::default(),
             tasks: RefCell::default(),
+            current: RefCell::default(),
+            boot_id,
             futexes: futex::Futexes::default(),
             locks: lock::Locks::default(),
             watches: inotify::Watches::default(),
@@ -242,6 +250,11 @@ impl Kernel {
         }
     }
 
+    /// A network namespace with nothing but a loopback.
+    pub fn new_net_ns(&self) -> NetNs {
+        NetNs::new(self.0.new_ns_ino())
+    }
+
     /// A control group below the root one.
     pub fn new_cgroup(&self, name: &str, limits: Limits) -> Cgroup {
         self.0.cgroups.set(self.0.cgroups.get() + 1);
@@ -319,6 +332,20 @@ impl Inner {
             .borrow()
             .clone()
             .expect("set when the kernel is made")
+    }
+
+    /// The task whose turn it is, or that a builtin acts for.
+    pub fn current(&self) -> Option<Rc<Task>> {
+        self.current.borrow().upgrade()
+    }
+
+    pub(crate) fn set_current(&self, task: &Rc<Task>) {
+        *self.current.borrow_mut() = Rc::downgrade(task);
+    }
+
+    /// What `/proc/sys/kernel/random/boot_id` is made from.
+    pub fn boot_id(&self) -> [u8; 16] {
+        self.boot_id
     }
 
     /// The monotonic clock, in ns.

@@ -76,6 +76,11 @@ impl PidNs {
         Ok(numbers)
     }
 
+    /// The number given out last.
+    pub fn last(&self) -> u32 {
+        self.last.get()
+    }
+
     /// The task with this number.
     pub fn task(&self, number: u32) -> Option<Rc<Task>> {
         self.tasks.borrow().get(&number)?.upgrade()
@@ -186,6 +191,35 @@ impl Namespaces {
     /// The network.
     pub fn net(&self) -> &NetNs {
         &self.net
+    }
+
+    /// The same, but with the processes of `other` (`--pid container:ID`).
+    pub fn with_pid_of(self, other: &Namespaces) -> Namespaces {
+        Namespaces {
+            pid: other.pid.clone(),
+            ..self
+        }
+    }
+
+    /// The same, but with the host name of `other` (`--uts container:ID`).
+    pub fn with_uts_of(self, other: &Namespaces) -> Namespaces {
+        Namespaces {
+            uts: other.uts.clone(),
+            ..self
+        }
+    }
+
+    /// The same, but with the IPC of `other` (`--ipc container:ID`).
+    pub fn with_ipc_of(self, other: &Namespaces) -> Namespaces {
+        Namespaces {
+            ipc: other.ipc.clone(),
+            ..self
+        }
+    }
+
+    /// Sets the NIS domain name.
+    pub fn set_domainname(&self, name: &[u8]) {
+        self.uts.domainname.replace(name.to_vec());
     }
 
     /// The host name (`docker rename` doesn't change it, `hostname(1)` in the container does).

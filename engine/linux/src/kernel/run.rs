@@ -61,6 +61,7 @@ impl Inner {
             if !task.is_killed() && !self.may_run(&task) {
                 continue;
             }
+            self.set_current(&task);
             self.context_switches.set(self.context_switches.get() + 1);
             let slice =
                 (SLICE * task.process.cgroup.borrow().weight() / 1024).clamp(2_000, 8 * SLICE);

@@ -337,9 +337,11 @@ impl Process {
         group.members.borrow_mut().push(Rc::downgrade(self));
     }
 
-    /// Whether this is the first process of its own PID namespace.
+    /// Whether this is the first process of a container's PID namespace. (The host's has no such process.)
     pub fn is_ns_init(&self) -> bool {
-        self.numbers.last().is_some_and(|(_, pid)| *pid == 1)
+        self.numbers
+            .last()
+            .is_some_and(|(ns, pid)| *pid == 1 && ns.level > 0)
     }
 
     /// The PID namespace it lives in.

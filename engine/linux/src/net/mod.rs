@@ -39,3 +39,16 @@ pub struct Network {}
 pub fn socket(_cx: &Cx, _family: u32, _kind: u32, _protocol: u32) -> Result<Rc<OpenFile>, Errno> {
     Err(Errno::EAFNOSUPPORT)
 }
+
+/// A file of `/proc/PID/net`.
+pub fn proc_file(_ns: &NetNs, name: &str) -> String {
+    match name {
+        "dev" => "Inter-|   Receive                                                |  Transmit\n face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n",
+        "route" => "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT                                                       \n",
+        "tcp" | "tcp6" => "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n",
+        "udp" | "udp6" => "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n",
+        "unix" => "Num       RefCount Protocol Flags    Type St Inode Path\n",
+        _ => "",
+    }
+    .to_owned()
+}

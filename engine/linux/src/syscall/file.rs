@@ -57,6 +57,13 @@ pub fn open_file(
 
 /// Opens what a walk found.
 pub fn open_path(cx: &Cx, path: Path, flags: u32) -> Result<Rc<OpenFile>, Stop> {
+    if let Some(described) = path
+        .inode()
+        .as_any()
+        .downcast_ref::<crate::fs::proc::Described>()
+    {
+        return reopen(described, flags);
+    }
     let attr = path.attr()?;
     let kept = flags & KEPT | O_LARGEFILE;
     if flags & O_PATH != 0 {
@@ -99,6 +106,33 @@ pub fn open_path(cx: &Cx, path: Path, flags: u32) -> Result<Rc<OpenFile>, Stop> 
         }));
     }
     Ok(file)
+}
+
+/// Opens `/proc/self/fd/N` of something that has no path.
+fn reopen(described: &crate::fs::proc::Described, flags: u32) -> Result<Rc<OpenFile>, Stop> {
+    let file = &described.0;
+    let kept = flags & KEPT;
+    let (reads, writes) = match flags & O_ACCMODE {
+        O_RDONLY => (true, false),
+        O_WRONLY => (false, true),
+        _ => (true, true),
+    };
+    if let Some(end) = file.downcast::<PipeEnd>() {
+        return Ok(OpenFile::anon(
+            PipeEnd::open(&end.pipe, reads, writes, None),
+            kept,
+        ));
+    }
+    if let Some(slave) = file.downcast::<crate::kernel::tty::SlaveFile>() {
+        return Ok(OpenFile::anon(
+            crate::kernel::tty::SlaveFile::new(slave.tty.clone(), None),
+            kept,
+        ));
+    }
+    if file.downcast::<crate::fs::dev::Null>().is_some() {
+        return Ok(OpenFile::anon(crate::fs::dev::Null, kept));
+    }
+    Err(Errno::ENXIO.into())
 }
 
 /// Opens a FIFO: each side waits for the other, unless `O_NONBLOCK` or `O_RDWR`.

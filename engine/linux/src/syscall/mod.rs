@@ -11,7 +11,7 @@ mod futex;
 mod inotify;
 mod io;
 mod mem;
-mod misc;
+pub(crate) mod misc;
 mod mount;
 mod path;
 mod poll;
@@ -23,6 +23,8 @@ mod stat;
 mod time;
 mod wait;
 mod xattr;
+
+pub use misc::RELEASE;
 
 use std::rc::Rc;
 

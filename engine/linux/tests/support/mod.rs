@@ -159,15 +159,34 @@ impl Machine {
         assert_eq!(file.write_at(0, contents).unwrap(), contents.len());
     }
 
+    /// Makes a directory for a test to work in.
+    pub fn make_dir(&self, path: &Path, uid: u32, gid: u32) {
+        let dir = self.dir(path, 0o755).unwrap();
+        dir.set_attr(&SetAttr {
+            uid: Some(uid),
+            gid: Some(gid),
+            mode: Some(0o755),
+            ..SetAttr::default()
+        })
+        .unwrap();
+    }
+
     /// Copies a file or a directory of the host, links included, to the same place.
     pub fn import(&mut self, path: &Path) -> io::Result<()> {
         if !self.imported.insert(path.to_path_buf()) {
             return Ok(());
         }
+        // The same file must not come twice by different names of its directory.
+        if let (Some(parent), Some(name)) = (path.parent(), path.file_name()) {
+            self.import_links_above(path)?;
+            let real = fs::canonicalize(parent)?.join(name);
+            if real != path {
+                return self.import(&real);
+            }
+        }
         let meta = fs::symlink_metadata(path)?;
         let fail = |errno: Errno| io::Error::other(format!("{}: {errno}", path.display()));
         let parent = path.parent().unwrap_or(Path::new("/"));
-        self.import_links_above(path)?;
         let dir = self.dir(parent, 0o755).map_err(fail)?;
         let Some(name) = path.file_name() else {
             return Ok(());

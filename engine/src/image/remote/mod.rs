@@ -539,3 +539,35 @@ impl Remote {
         Ok(())
     }
 }
+
+/// A document somewhere, following redirects that stay in the open.
+pub(super) async fn download(
+    fetch: &dyn Fetch,
+    url: &str,
+    limit: u64,
+) -> Result<Bytes, RemoteError> {
+    let home = Address::parse(url)?;
+    let mut address = home.clone();
+    for _ in 0..=REDIRECTS {
+        let request = FetchRequest {
+            method: Method::GET,
+            url: address.to_string(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+        };
+        let response = fetch.fetch(request).await;
+        let response =
+            response.map_err(|e| RemoteError::Unreachable(format!("Get \"{address}\": {e}")))?;
+        if response.status.is_redirection() {
+            let to = response.headers.get(LOCATION).and_then(|v| v.to_str().ok());
+            let to = to.ok_or_else(|| RemoteError::Other("a redirect names no address".into()))?;
+            address = address.redirected(to, &home)?;
+            continue;
+        }
+        let response = expect(response, &[StatusCode::OK]).await?;
+        return collect(response, usize::try_from(limit).unwrap_or(usize::MAX)).await;
+    }
+    Err(RemoteError::Other(
+        "stopped after too many redirects".into(),
+    ))
+}

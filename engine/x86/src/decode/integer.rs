@@ -3,7 +3,8 @@
 use super::control::cc;
 use super::liveness::CARRY;
 use super::lower::{
-    Ea, Lower, Raise, Source, T0, T1, T2, T3, ZERO, number, operand_size, size_of_bytes, with_ea,
+    Ea, Lower, Raise, Source, T0, T1, T2, T3, ZERO, is_high, number, operand_size, size_of_bytes,
+    with_ea,
 };
 use crate::cpu::reg;
 use crate::ops::{Code, Flags, Form, Kind, Op, Size, pick};
@@ -259,9 +260,21 @@ impl Lower<'_> {
             (OpKind::Register, OpKind::Memory) if size == Size::B32 || size == Size::B64 => {
                 self.load(i, size, number(i.op0_register()));
             }
-            (OpKind::Register, OpKind::Memory) => {
+            (OpKind::Register, OpKind::Memory) if is_high(i.op0_register()) => {
                 self.load(i, size, T0);
                 self.write_back(i, size, T0);
+            }
+            (OpKind::Register, OpKind::Memory) => {
+                let ea = self.ea(i);
+                if let Some(code) = pick(Kind::LoadLow, size, Form::Rm, Flags::None) {
+                    self.emit(with_ea(
+                        Op {
+                            d: number(i.op0_register()),
+                            ..Op::new(code)
+                        },
+                        ea,
+                    ));
+                }
             }
             (OpKind::Register, OpKind::Register) => {
                 let s = self.low(i.op1_register(), T0);
@@ -485,7 +498,11 @@ impl Lower<'_> {
     fn step(&mut self, i: &Instruction, kind: Kind, keep: Code) {
         let size = operand_size(i, 0);
         let flags = self.flags(i);
-        let operation = if flags == Flags::All && self.live_now() & CARRY != 0 {
+        // Only in registers of 32 and 64 bits is there an addition that leaves the flags alone.
+        let leaves = flags == Flags::None
+            && i.op0_kind() == OpKind::Register
+            && size as u8 >= Size::B32 as u8;
+        let operation = if self.live_now() & CARRY != 0 && !leaves {
             Binary::Helper(keep, keep)
         } else {
             Binary::Table(kind)

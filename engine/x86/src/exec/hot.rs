@@ -2,15 +2,19 @@
 //!
 //! Those that touch memory return false, with `mem.stop` set and nothing committed, if they can't.
 
+#![allow(unsafe_code)] // Host pointers from the TLB.
+
 use super::int::{Int, gpr, set_gpr};
 use crate::cpu::{Cpu, reg};
+use crate::exec::sse::{set_xmm, xmm};
+use crate::exit::Exit;
 use crate::flags::{self, FlagKind};
 use crate::mem::{Inner, Stop};
 use crate::ops::Op;
 
 #[inline(always)]
 pub fn ea_m(cpu: &Cpu, op: &Op) -> u64 {
-    let index = gpr(cpu, op.index) << (op.scale & 3);
+    let index = gpr(cpu, op.index).wrapping_shl(u32::from(op.scale));
     gpr(cpu, op.base)
         .wrapping_add(index)
         .wrapping_add(op.disp as i64 as u64)
@@ -85,6 +89,84 @@ pub fn load<T: Int>(cpu: &mut Cpu, mem: &mut Inner, op: &Op, addr: u64) -> bool 
         }
         None => false,
     }
+}
+
+/// A load into the low 8 or 16 bits of a register.
+#[inline(always)]
+pub fn load_low<T: Int>(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
+    match mem.load::<T>(ea_m(cpu, op)) {
+        Some(value) => {
+            set_gpr::<T>(cpu, op.d, value.z());
+            true
+        }
+        None => false,
+    }
+}
+
+/// A load of 16 bytes into an xmm register; `ALIGNED` ones have to be.
+#[inline(always)]
+pub fn load_x128<const ALIGNED: bool>(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
+    let addr = ea_m(cpu, op);
+    if ALIGNED && addr % 16 != 0 {
+        return misaligned(mem);
+    }
+    let value = match mem.host_read(addr, 16) {
+        // SAFETY: 16 bytes from `host` on are a readable page's.
+        Some(host) => unsafe { host.cast::<u128>().read_unaligned() },
+        None => match mem.load_u128(addr) {
+            Some(value) => value,
+            None => return false,
+        },
+    };
+    set_xmm(cpu, op.d, value);
+    true
+}
+
+/// A store of 16 bytes from an xmm register.
+#[inline(always)]
+pub fn store_x128<const ALIGNED: bool>(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
+    let addr = ea_m(cpu, op);
+    if ALIGNED && addr % 16 != 0 {
+        return misaligned(mem);
+    }
+    let value = xmm(cpu, op.s);
+    match mem.host_write(addr, 16) {
+        Some(host) => {
+            // SAFETY: 16 bytes from `host` on are a writable page's.
+            unsafe { host.cast::<u128>().write_unaligned(value) };
+            true
+        }
+        None => mem.store_u128(addr, value),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn misaligned(mem: &mut Inner) -> bool {
+    mem.stop = Some(Stop::Exit(Exit::GeneralProtection));
+    false
+}
+
+/// A load of 8 bytes into an xmm register, whose upper half becomes zero.
+#[inline(always)]
+pub fn load_x64(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
+    match mem.load::<u64>(ea_m(cpu, op)) {
+        Some(value) => {
+            set_xmm(cpu, op.d, u128::from(value));
+            true
+        }
+        None => false,
+    }
+}
+
+#[inline(always)]
+pub fn store_x64(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
+    mem.store::<u64>(ea_m(cpu, op), xmm(cpu, op.s) as u64)
+}
+
+#[inline(always)]
+pub fn mov_xx(cpu: &mut Cpu, op: &Op) {
+    set_xmm(cpu, op.d, xmm(cpu, op.s));
 }
 
 #[inline(always)]

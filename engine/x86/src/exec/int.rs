@@ -1,4 +1,5 @@
 //! Operand sizes as types, and registers by size.
+#![allow(unsafe_code)] // Registers are accessed without a check of their number, which was done at translation.
 
 use crate::cpu::Cpu;
 
@@ -44,13 +45,15 @@ int! {
 
 #[inline(always)]
 pub fn gpr(cpu: &Cpu, r: u8) -> u64 {
-    cpu.gpr[r as usize & 31]
+    // SAFETY: `r` is from an op, and `code::Owned` only takes ops whose register numbers are below 32.
+    unsafe { *cpu.gpr.get_unchecked(r as usize) }
 }
 
 /// Writes a register as an instruction of this operand size does: 32 bits extend by zeros, fewer leave the rest.
 #[inline(always)]
 pub fn set_gpr<T: Int>(cpu: &mut Cpu, r: u8, value: u64) {
-    let slot = &mut cpu.gpr[r as usize & 31];
+    // SAFETY: `r` is from an op, and `code::Owned` only takes ops whose register numbers are below 32.
+    let slot = unsafe { cpu.gpr.get_unchecked_mut(r as usize) };
     *slot = match T::LOG2 {
         3 => value,
         2 => value & 0xffff_ffff,

@@ -154,6 +154,21 @@ fn fetch_fault(rip: u64, fault: crate::Fault) -> Stop {
     }
 }
 
+/// Links a block to the one at `target`, if both lie in one page.
+///
+/// # Safety
+/// `to` is live.
+unsafe fn join(here: &Block, to: *const Block, target: u64) {
+    // SAFETY: the caller's promise.
+    if here.start >> 12 == target >> 12 && unsafe { (*to).single_page() } {
+        for (next, link) in here.next.iter().zip(&here.links) {
+            if *next == target {
+                link.set(to);
+            }
+        }
+    }
+}
+
 /// The loop.
 ///
 /// # Safety
@@ -814,6 +829,15 @@ unsafe fn interpret(
                     Code::Js64 => break hot::js::<u64>(cpu, op),
                     Code::Jcc => break usize::from(cond(cpu, op.x)),
                     Code::Jmp => break 0,
+                    Code::LoadLow8 => mem!(hot::load_low::<u8>(cpu, mem, op)),
+                    Code::LoadLow16 => mem!(hot::load_low::<u16>(cpu, mem, op)),
+                    Code::LoadX64 => mem!(hot::load_x64(cpu, mem, op)),
+                    Code::LoadX128 => mem!(hot::load_x128::<false>(cpu, mem, op)),
+                    Code::LoadX128Aligned => mem!(hot::load_x128::<true>(cpu, mem, op)),
+                    Code::StoreX64 => mem!(hot::store_x64(cpu, mem, op)),
+                    Code::StoreX128 => mem!(hot::store_x128::<false>(cpu, mem, op)),
+                    Code::StoreX128Aligned => mem!(hot::store_x128::<true>(cpu, mem, op)),
+                    Code::MovXX => hot::mov_xx(cpu, op),
                     Code::JmpFar => break 'indirect (here.next[0], false),
                     Code::JmpReg => break 'indirect (int::gpr(cpu, op.s), false),
                     Code::JmpMem => {
@@ -886,7 +910,11 @@ unsafe fn interpret(
         };
         let known = mem.tlb.jumps[Tlb::jump(target)];
         // SAFETY: what is in the jump cache is live, see above.
-        if !link && !known.is_null() && unsafe { (*known).start } == target {
+        if !known.is_null() && unsafe { (*known).start } == target {
+            if link {
+                // SAFETY: `known` is live.
+                unsafe { join(here, known, target) };
+            }
             block = known;
             continue;
         }
@@ -897,15 +925,10 @@ unsafe fn interpret(
         let writes = mem.cache.writes();
         match find(mem, target) {
             Ok(found) => {
-                // A link stays within the page, and both blocks have to be there still.
-                if link && mem.cache.writes() == writes && here.start >> 12 == target >> 12 {
-                    // SAFETY: `found` is live; it links only if it lies in one page, as this block does.
-                    let single = unsafe { (*found).single_page() };
-                    for taken in 0..2 {
-                        if here.next[taken] == target && single {
-                            here.links[taken].set(found);
-                        }
-                    }
+                // `here` has to be there still.
+                if link && mem.cache.writes() == writes {
+                    // SAFETY: `found` is live.
+                    unsafe { join(here, found, target) };
                 }
                 block = found;
             }

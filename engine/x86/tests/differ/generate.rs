@@ -3,7 +3,8 @@
 use super::Rng;
 use super::host::{self, DATA, DATA_SIZE, State};
 use iced_x86::{
-    Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register, RflagsBits,
+    Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess,
+    OpKind, Register, RflagsBits,
 };
 
 pub struct Case {
@@ -187,6 +188,7 @@ pub fn operands(rng: &mut Rng, case: &Case, data: &mut [u8; DATA_SIZE]) {
 
 pub struct Generator {
     only: Option<String>,
+    info: InstructionInfoFactory,
 }
 
 /// What the host may do differently, or does with state that isn't the program's.
@@ -313,7 +315,177 @@ impl Generator {
     pub fn new(only: Option<&str>) -> Generator {
         Generator {
             only: only.map(str::to_string),
+            info: InstructionInfoFactory::new(),
         }
+    }
+
+    /// One instruction of a sequence: it can't fault, and reads memory only through r14 and r15, which none writes.
+    fn member(&mut self, rng: &mut Rng) -> (Vec<u8>, Instruction) {
+        loop {
+            // Comparisons, and pushes and pops in runs, are what blocks are optimised for.
+            let special = rng.below(8);
+            if special == 0 {
+                let bytes = vec![rng.pick(&[0x50u8, 0x50, 0x58]) + rng.below(8) as u8];
+                if bytes[0] & 7 != 4 {
+                    let i =
+                        Decoder::with_ip(64, &bytes, host::slot(), DecoderOptions::NONE).decode();
+                    return (bytes, i);
+                }
+                continue;
+            }
+            let Some((mut bytes, mut i)) = self.instruction(rng) else {
+                continue;
+            };
+            if special == 1 {
+                // A comparison of the same shape.
+                let at = bytes
+                    .iter()
+                    .take_while(|b| matches!(b, 0x66 | 0x40..=0x4f))
+                    .count();
+                match bytes.get(at) {
+                    Some(0..=0x3f) => bytes[at] = bytes[at] & 7 | 0x38,
+                    Some(0x80..=0x83) => bytes[at + 1] |= 0x38,
+                    _ => continue,
+                }
+                i = Decoder::with_ip(64, &bytes, host::slot(), DecoderOptions::NONE).decode();
+                if i.is_invalid() || excluded(&i) || i.len() != bytes.len() {
+                    continue;
+                }
+            }
+            let division = matches!(i.mnemonic(), Mnemonic::Div | Mnemonic::Idiv);
+            let implicit = (0..i.op_count()).any(|n| {
+                matches!(
+                    i.op_kind(n),
+                    OpKind::MemorySegRSI | OpKind::MemoryESRDI | OpKind::MemorySegRDI
+                )
+            });
+            let far_bits = matches!(
+                i.mnemonic(),
+                Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc
+            ) && i.op0_kind() == OpKind::Memory;
+            let odd = matches!(
+                i.mnemonic(),
+                Mnemonic::Shld
+                    | Mnemonic::Shrd
+                    | Mnemonic::Bswap
+                    | Mnemonic::Pushf
+                    | Mnemonic::Pushfq
+                    | Mnemonic::Lahf
+                    | Mnemonic::Leave
+                    | Mnemonic::Stmxcsr
+            ) || i.has_lock_prefix()
+                || i.is_stack_instruction();
+            let x87 = format!("{:?}", i.mnemonic()).starts_with('F');
+            if division || implicit || far_bits || odd || x87 || i.is_invalid() {
+                continue;
+            }
+            let memory = (0..i.op_count()).any(|n| i.op_kind(n) == OpKind::Memory);
+            if memory {
+                let base = matches!(i.memory_base(), Register::R14 | Register::R15);
+                let far = i.memory_displacement64().wrapping_add(1024) > 2048;
+                let aligned = i.memory_size().size() == 16 && i.memory_displacement64() % 16 != 0;
+                if !base || i.memory_index() != Register::None || far || aligned {
+                    continue;
+                }
+            }
+            let fixed = |r: Register| {
+                matches!(
+                    r.full_register(),
+                    Register::R14 | Register::R15 | Register::RSP
+                )
+            };
+            let writes = self.info.info(&i).used_registers().iter().any(|used| {
+                fixed(used.register())
+                    && !matches!(
+                        used.access(),
+                        OpAccess::Read | OpAccess::CondRead | OpAccess::None
+                    )
+            });
+            if !writes {
+                return (bytes, i);
+            }
+        }
+    }
+
+    /// A few instructions, with forward branches among them.
+    pub fn sequence(&mut self, rng: &mut Rng) -> Option<Case> {
+        let mut before = State {
+            gpr: std::array::from_fn(|_| value(rng)),
+            flags: 0x202 | rng.next() & 0x8d5,
+            signal: 0,
+            rip: 0,
+            fault: 0,
+            fx: fx_image(rng),
+        };
+        before.fx[24..28].copy_from_slice(&0x1f80u32.to_le_bytes());
+        before.gpr[4] = DATA + 2048;
+        before.gpr[14] = DATA + rng.pick(&[1024, 4096, 5120]);
+        before.gpr[15] = DATA + rng.pick(&[2048, 4096, 6144]);
+        let mut code: Vec<u8> = Vec::new();
+        let mut branches: Vec<usize> = Vec::new();
+        let mut starts = Vec::new();
+        let (mut undefined, mut name) = (0, String::new());
+        while code.len() < 34 && !(code.len() > 8 && rng.one_in(4)) {
+            starts.push(code.len());
+            if !code.is_empty() && rng.one_in(3) {
+                let cc = rng.below(16) as u8;
+                let mut bytes = vec![0x70 | cc, 0];
+                let i = Decoder::with_ip(64, &bytes, 0, DecoderOptions::NONE).decode();
+                if undefined & rflags(i.rflags_read()) != 0 {
+                    return None;
+                }
+                name += &format!("{:?} ", i.mnemonic());
+                branches.push(code.len() + 1);
+                code.append(&mut bytes);
+                continue;
+            }
+            let (mut bytes, i) = self.member(rng);
+            if undefined & rflags(i.rflags_read()) != 0 {
+                return None;
+            }
+            let shifts = matches!(
+                i.mnemonic(),
+                Mnemonic::Shl
+                    | Mnemonic::Sal
+                    | Mnemonic::Shr
+                    | Mnemonic::Sar
+                    | Mnemonic::Rol
+                    | Mnemonic::Ror
+                    | Mnemonic::Rcl
+                    | Mnemonic::Rcr
+            );
+            let mut unknown = rflags(i.rflags_undefined());
+            if shifts {
+                unknown |= 0x811;
+            }
+            if branches.is_empty() && !shifts {
+                undefined &= !rflags(i.rflags_modified());
+            }
+            undefined |= unknown;
+            name += &format!("{:?} ", i.code());
+            code.append(&mut bytes);
+        }
+        for at in branches {
+            let later: Vec<usize> = starts
+                .iter()
+                .copied()
+                .filter(|s| *s > at)
+                .chain([code.len()])
+                .collect();
+            code[at] = (rng.pick(&later) - at - 1) as u8;
+        }
+        Some(Case {
+            code,
+            name,
+            before,
+            undefined_flags: undefined,
+            ignore_gpr: [0; 16],
+            ignore_mxcsr: 0x22,
+            ignore_status: 0,
+            x87: false,
+            single: false,
+            target: None,
+        })
     }
 
     /// Random bytes that decode to one supported instruction.

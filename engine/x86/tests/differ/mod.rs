@@ -54,6 +54,23 @@ impl Guest {
     }
 
     pub fn run(&mut self, case: &Case, data: &mut [u8; DATA_SIZE]) -> (State, Exit) {
+        let mut cpu = self.prepare(case, data);
+        let exit = run(&mut cpu, &mut self.mem, &mut 100_000);
+        (self.after(case, &cpu, data), exit)
+    }
+
+    /// The same with the trap flag set.
+    pub fn step(&mut self, case: &Case, data: &mut [u8; DATA_SIZE]) -> (State, Exit) {
+        let mut cpu = self.prepare(case, data);
+        cpu.set_rflags(case.before.flags | 0x100);
+        let mut exit = Exit::Trap;
+        while exit == Exit::Trap {
+            exit = run(&mut cpu, &mut self.mem, &mut 100_000);
+        }
+        (self.after(case, &cpu, data), exit)
+    }
+
+    fn prepare(&mut self, case: &Case, data: &[u8; DATA_SIZE]) -> Cpu {
         let slot = host::slot();
         self.code.write(slot as usize % 4096, &case.code);
         self.code
@@ -66,7 +83,10 @@ impl Guest {
         cpu.set_rflags(case.before.flags);
         cpu.fxrstor(&case.before.fx);
         cpu.rip = slot;
-        let exit = run(&mut cpu, &mut self.mem, &mut 100_000);
+        cpu
+    }
+
+    fn after(&self, case: &Case, cpu: &Cpu, data: &mut [u8; DATA_SIZE]) -> State {
         let mut after = case.before.clone();
         after.gpr.copy_from_slice(&cpu.gpr[..16]);
         after.flags = cpu.rflags();
@@ -75,7 +95,7 @@ impl Guest {
         for (page, bytes) in self.data.iter().zip(data.chunks_exact_mut(4096)) {
             page.read(0, bytes);
         }
-        (after, exit)
+        after
     }
 }
 
@@ -198,15 +218,28 @@ pub struct Report {
     pub failed_mnemonics: std::collections::BTreeMap<String, u64>,
 }
 
+/// Which cases to try.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Single instructions, faults and all.
+    Single,
+    /// Short sequences with branches, which become one block or a few.
+    Sequence,
+}
+
 /// Runs `cases` cases from a seed on; keeps at most 40 failures.
-pub fn campaign(seed: u64, cases: u64, only: Option<&str>) -> Report {
+pub fn campaign(kind: Kind, seed: u64, cases: u64, only: Option<&str>) -> Report {
     let mut rng = Rng(seed | 1);
     let mut guest = Guest::new();
     let mut report = Report::default();
     let mut generator = generate::Generator::new(only);
     let mut data = [0u8; DATA_SIZE];
     while report.cases < cases {
-        let Some(case) = generator.case(&mut rng) else {
+        let case = match kind {
+            Kind::Single => generator.case(&mut rng),
+            Kind::Sequence => generator.sequence(&mut rng),
+        };
+        let Some(case) = case else {
             continue;
         };
         for _ in 0..4 {
@@ -220,9 +253,29 @@ pub fn campaign(seed: u64, cases: u64, only: Option<&str>) -> Report {
         }
         let host = host::run(&case.code, &case.before, &mut host_data);
         let (after, exit) = guest.run(&case, &mut guest_data);
+        if kind == Kind::Sequence {
+            // One instruction at a time has to come to the same.
+            let mut stepped_data = data;
+            let (stepped, _) = guest.step(&case, &mut stepped_data);
+            let flags = (stepped.flags ^ after.flags) & 0xcd5 & !case.undefined_flags;
+            if flags != 0
+                || stepped.gpr != after.gpr
+                || stepped.fx != after.fx
+                || stepped_data != guest_data
+            {
+                report
+                    .failures
+                    .push(format!("{}\n    stepping differs", case.describe()));
+            }
+        }
         report.cases += 1;
         report.faults += u64::from(host.signal != 0);
-        *report.by_mnemonic.entry(case.name.clone()).or_default() += 1;
+        let name = if kind == Kind::Single {
+            case.name.clone()
+        } else {
+            "sequence".to_string()
+        };
+        *report.by_mnemonic.entry(name.clone()).or_default() += 1;
         let differences = compare(&case, &host, &host_data, &after, exit, &guest_data);
         if !differences.is_empty() {
             *report

@@ -14,9 +14,6 @@ pub fn call(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
     let addr = ea_m(cpu, op);
     match op.code {
         Code::LoadX32 => return loaded(cpu, op, mem.load::<u32>(addr).map(u128::from)),
-        Code::LoadX64 => return loaded(cpu, op, mem.load::<u64>(addr).map(u128::from)),
-        Code::LoadX128 => return loaded(cpu, op, mem.load_u128(addr)),
-        Code::LoadX128Aligned => return aligned(mem, addr) && loaded(cpu, op, mem.load_u128(addr)),
         Code::LoadXHigh => {
             let high = mem.load::<u64>(addr);
             return loaded(
@@ -26,16 +23,12 @@ pub fn call(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
             );
         }
         Code::StoreX32 => return mem.store(addr, s as u32),
-        Code::StoreX64 => return mem.store(addr, s as u64),
         Code::StoreXHigh => return mem.store(addr, (s >> 64) as u64),
-        Code::StoreX128 => return mem.store_u128(addr, s),
-        Code::StoreX128Aligned => return aligned(mem, addr) && mem.store_u128(addr, s),
         Code::Maskmovdqu => return maskmovdqu(cpu, mem, op),
         Code::Ldmxcsr => return system::ldmxcsr(cpu, mem, op),
         Code::Stmxcsr => return system::stmxcsr(cpu, mem, op),
         Code::Fxsave => return system::fxsave(cpu, mem, op),
         Code::Fxrstor => return system::fxrstor(cpu, mem, op),
-        Code::MovXX => set_xmm(cpu, op.d, s),
         Code::MovXLow32 => set_xmm(cpu, op.d, with_low32(d, s as u32)),
         Code::MovXLow64 => set_xmm(cpu, op.d, with_low64(d, s as u64)),
         Code::MovqXX => set_xmm(cpu, op.d, u128::from(s as u64)),
@@ -54,14 +47,6 @@ pub fn call(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
         }
     }
     true
-}
-
-fn aligned(mem: &mut Inner, addr: u64) -> bool {
-    let ok = addr % 16 == 0;
-    if !ok {
-        mem.stop = Some(Stop::Exit(Exit::GeneralProtection));
-    }
-    ok
 }
 
 fn loaded(cpu: &mut Cpu, op: &Op, value: Option<u128>) -> bool {

@@ -1,0 +1,122 @@
+//! An engine with all its ports on one emulated kernel.
+
+use std::rc::Rc;
+
+use bottleship_linux::{Kernel, KernelConfig};
+use bottleship_vfs::Quota;
+
+use super::{EmulatedNetwork, EmulatedRuntime, EmulatedSnapshots, EmulatedVolumes, StoredContent};
+use crate::clock::{Clock, Entropy};
+use crate::dirs::HostDirs;
+use crate::engine::Ports;
+use crate::executor::Executor;
+use crate::fetch::Fetch;
+use crate::layer::Limits;
+use crate::snapshot::SnapshotError;
+use crate::store::Store;
+use crate::{Config, Engine};
+
+/// What the embedder hands in.
+pub struct Outside {
+    /// Durable state.
+    pub store: Rc<dyn Store>,
+    /// HTTP to elsewhere.
+    pub fetch: Rc<dyn Fetch>,
+    /// Time.
+    pub clock: Rc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Rc<dyn Entropy>,
+}
+
+/// How big the emulated machine is.
+#[derive(Clone, Copy, Debug)]
+pub struct Machine {
+    /// Bytes of memory for all processes together.
+    pub memory: u64,
+    /// Bytes of layers, containers' changes and volumes together.
+    pub disk: u64,
+    /// Files of them.
+    pub inodes: u64,
+    /// Processes and threads.
+    pub pids: u64,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Machine {
+            memory: 1 << 30,
+            disk: 4 << 30,
+            inodes: 1 << 20,
+            pids: 4096,
+        }
+    }
+}
+
+/// An emulated kernel that nothing runs on yet.
+pub fn kernel(machine: &Machine, hostname: &str, entropy: &dyn Entropy) -> Kernel {
+    let mut entropy_seed = [0; 32];
+    entropy.fill(&mut entropy_seed);
+    Kernel::new(KernelConfig {
+        hostname: hostname.into(),
+        memory_limit: machine.memory,
+        pids_limit: machine.pids,
+        entropy_seed,
+    })
+}
+
+/// An engine whose containers run on `kernel` and whose bind mounts show `host`.
+///
+/// # Errors
+/// When the machine's disk has no room for the engine's own few files.
+pub fn assemble(
+    kernel: Kernel,
+    machine: &Machine,
+    outside: Outside,
+    host: Rc<dyn HostDirs>,
+    config: Config,
+) -> Result<Engine, SnapshotError> {
+    let Outside {
+        store,
+        fetch,
+        clock,
+        entropy,
+    } = outside;
+    let disk = Quota::new(machine.disk, machine.inodes);
+    let file_clock = kernel.clock();
+    let executor = Executor::new();
+    let content = Rc::new(StoredContent::new(store.clone()));
+    let limits = Limits {
+        archive_bytes: machine.disk,
+        entries: machine.inodes,
+        ..Limits::default()
+    };
+    let snapshots = EmulatedSnapshots::new(
+        content.clone(),
+        store.clone(),
+        file_clock.clone(),
+        disk.clone(),
+        limits,
+    )?;
+    let network = EmulatedNetwork::new(kernel.clone());
+    let runtime =
+        EmulatedRuntime::new(kernel, clock.clone(), executor.clone(), network.sandboxes());
+    let ports = Ports {
+        content,
+        snapshots: Rc::new(snapshots),
+        runtime: Rc::new(runtime),
+        network: Rc::new(network),
+        volumes: Rc::new(EmulatedVolumes::new(
+            store.clone(),
+            file_clock.clone(),
+            disk,
+        )),
+        host,
+        file_clock,
+        store,
+        fetch,
+        clock,
+        entropy,
+        executor,
+    };
+    Ok(Engine::new(ports, config))
+}
