@@ -12,6 +12,7 @@ pub mod mode;
 pub mod poll;
 pub mod process;
 pub mod signal;
+pub mod socket;
 pub mod time;
 pub mod tty;
 

@@ -23,5 +23,8 @@ pub use kernel::ns::{Namespaces, NetChoice, NsSpec};
 pub use kernel::spawn::{ProcInfo, Process, ProcessSpec, SpawnError, Status};
 pub use kernel::task::ExitStatus;
 pub use kernel::{Builtin, Kernel, KernelConfig, RunState};
-pub use net::NetNs;
+pub use net::{
+    Bridge, BridgeConfig, DnsAnswer, DnsHook, DnsQuestion, HostListener, HostStream, NetNs,
+    Published,
+};
 pub use syscall::RELEASE;

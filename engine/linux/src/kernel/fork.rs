@@ -345,7 +345,7 @@ impl Inner {
             });
         }
         if flags & CLONE_NEWNET != 0 {
-            new.net = NetNs::new(self.new_ns_ino());
+            new.net = NetNs::new(&self.network, self.new_ns_ino());
         }
         if flags & CLONE_NEWNS != 0 {
             let (copy, translate) = ns.mnt.copy()?;

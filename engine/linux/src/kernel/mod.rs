@@ -190,7 +190,7 @@ impl Kernel {
             }),
             mnt: MountNs::new(root, "rootfs", MountFlags::empty()),
             mnt_ino: k.new_ns_ino(),
-            net: NetNs::new(k.new_ns_ino()),
+            net: NetNs::new(&k.network, k.new_ns_ino()),
             ptys: Rc::new(PtyTable::default()),
         };
         k.host.replace(Some(host));
@@ -243,7 +243,7 @@ impl Kernel {
             mnt_ino: k.new_ns_ino(),
             net: match spec.net {
                 NetChoice::Shared => base.net,
-                NetChoice::New => NetNs::new(k.new_ns_ino()),
+                NetChoice::New => NetNs::new(&k.network, k.new_ns_ino()),
                 NetChoice::Join(net) => net,
             },
             ptys: Rc::new(PtyTable::default()),
@@ -252,7 +252,7 @@ impl Kernel {
 
     /// A network namespace with nothing but a loopback.
     pub fn new_net_ns(&self) -> NetNs {
-        NetNs::new(self.0.new_ns_ino())
+        NetNs::new(&self.0.network, self.0.new_ns_ino())
     }
 
     /// A control group below the root one.

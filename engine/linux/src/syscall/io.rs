@@ -11,6 +11,7 @@ use super::{Args, Cx, Stop, SysResult};
 use crate::kernel::file::OpenFile;
 use crate::kernel::pipe::PipeEnd;
 use crate::kernel::task::Resume;
+use crate::net::Socket;
 
 /// One transfer moves at most this much (`MAX_RW_COUNT`).
 const MAX: u64 = 0x7fff_f000;
@@ -66,6 +67,9 @@ pub(super) fn read_spans(
     spans: &[Span],
     pos: Option<u64>,
 ) -> SysResult {
+    if file.downcast::<Socket>().is_some() && pos.is_none() {
+        return super::message::read(cx, file, spans);
+    }
     let mut done = 0u64;
     for span in spans.iter().filter(|span| span.len > 0) {
         let mut at = 0;
@@ -126,6 +130,9 @@ pub(super) fn write_spans(
     spans: &[Span],
     pos: Option<u64>,
 ) -> SysResult {
+    if file.downcast::<Socket>().is_some() && pos.is_none() {
+        return super::message::write(cx, file, spans);
+    }
     let mut done = match cx.t.resume.take() {
         Some(Resume::Partial(done)) => done,
         _ => 0,

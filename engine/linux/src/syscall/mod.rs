@@ -11,6 +11,7 @@ mod futex;
 mod inotify;
 mod io;
 mod mem;
+mod message;
 pub(crate) mod misc;
 mod mount;
 mod path;

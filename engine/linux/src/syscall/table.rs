@@ -6,7 +6,7 @@ use super::{Args, Cx, SysResult};
 use super::{
     cred, epoll, exec, fcntl, file, futex, inotify, io, mem, misc, mount, path, poll, process,
 };
-use super::{sched, signal, socket, stat, time, wait, xattr};
+use super::{message, sched, signal, socket, stat, time, wait, xattr};
 
 /// How well a system call is supported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,21 +86,21 @@ table! {
     38 setitimer = time::setitimer, "uxx", Full;
     39 getpid = process::getpid, "", Full;
     40 sendfile = io::sendfile, "ddxu", Full;
-    41 socket = socket::socket, "ddx", Missing("sockets");
-    42 connect = socket::not_a_socket, "ddx", Missing("sockets");
-    43 accept = socket::not_a_socket, "ddx", Missing("sockets");
-    44 sendto = socket::not_a_socket, "ddx", Missing("sockets");
-    45 recvfrom = socket::not_a_socket, "ddx", Missing("sockets");
-    46 sendmsg = socket::not_a_socket, "ddx", Missing("sockets");
-    47 recvmsg = socket::not_a_socket, "ddx", Missing("sockets");
-    48 shutdown = socket::not_a_socket, "ddx", Missing("sockets");
-    49 bind = socket::not_a_socket, "ddx", Missing("sockets");
-    50 listen = socket::not_a_socket, "ddx", Missing("sockets");
-    51 getsockname = socket::not_a_socket, "ddx", Missing("sockets");
-    52 getpeername = socket::not_a_socket, "ddx", Missing("sockets");
-    53 socketpair = socket::socketpair, "ddx", Missing("sockets");
-    54 setsockopt = socket::not_a_socket, "ddx", Missing("sockets");
-    55 getsockopt = socket::not_a_socket, "ddx", Missing("sockets");
+    41 socket = socket::socket, "uxu", Partly("UNIX, TCP, UDP, ping, netlink for reading");
+    42 connect = socket::connect, "dxu", Full;
+    43 accept = socket::accept, "dxx", Full;
+    44 sendto = message::sendto, "dxuxxu", Partly("no out-of-band data");
+    45 recvfrom = message::recvfrom, "dxuxxx", Partly("no out-of-band data");
+    46 sendmsg = message::sendmsg, "dxx", Partly("SCM_RIGHTS; no out-of-band data");
+    47 recvmsg = message::recvmsg, "dxx", Partly("no out-of-band data");
+    48 shutdown = socket::shutdown, "du", Full;
+    49 bind = socket::bind, "dxu", Full;
+    50 listen = socket::listen, "du", Full;
+    51 getsockname = socket::getsockname, "dxx", Full;
+    52 getpeername = socket::getpeername, "dxx", Full;
+    53 socketpair = socket::socketpair, "uxux", Full;
+    54 setsockopt = socket::setsockopt, "duuxu", Partly("options that matter on a network without packets; the others are kept");
+    55 getsockopt = socket::getsockopt, "duuxx", Partly("options that matter on a network without packets; the others are kept");
     56 clone = process::clone, "xxxxx", Partly("no CLONE_PIDFD, no user namespaces");
     57 fork = process::fork, "", Full;
     58 vfork = process::vfork, "", Full;
@@ -333,7 +333,7 @@ table! {
     285 fallocate = io::fallocate, "dxuu", Partly("allocate, punch holes, zero ranges");
     286 timerfd_settime = epoll::timerfd_settime, "dxxx", Full;
     287 timerfd_gettime = epoll::timerfd_gettime, "dx", Full;
-    288 accept4 = socket::not_a_socket, "ddx", Missing("sockets");
+    288 accept4 = socket::accept4, "dxxx", Full;
     289 signalfd4 = epoll::signalfd4, "dxux", Full;
     290 eventfd2 = epoll::eventfd2, "ux", Full;
     291 epoll_create1 = epoll::epoll_create1, "x", Full;
@@ -344,7 +344,7 @@ table! {
     296 pwritev = io::pwritev, "dxuu", Full;
     297 rt_tgsigqueueinfo = signal::rt_tgsigqueueinfo, "dddx", Full;
     298 perf_event_open = unsupported, "", Missing("performance counters");
-    299 recvmmsg = socket::not_a_socket, "ddx", Missing("sockets");
+    299 recvmmsg = message::recvmmsg, "dxuxx", Partly("no timeout");
     300 fanotify_init = unsupported, "", Missing("fanotify");
     301 fanotify_mark = unsupported, "", Missing("fanotify");
     302 prlimit64 = misc::prlimit64, "duxx", Full;
@@ -352,7 +352,7 @@ table! {
     304 open_by_handle_at = unsupported, "", Missing("file handles");
     305 clock_adjtime = unsupported, "", Missing("the clock is the host's");
     306 syncfs = io::syncfs, "d", Partly("nothing to write back");
-    307 sendmmsg = socket::not_a_socket, "ddx", Missing("sockets");
+    307 sendmmsg = message::sendmmsg, "dxux", Full;
     308 setns = unsupported, "", Missing("joining namespaces");
     309 getcpu = misc::getcpu, "xx", Full;
     310 process_vm_readv = unsupported, "", Missing("other processes' memory");
