@@ -2,9 +2,12 @@
 
 mod daemon;
 mod serve;
+mod shell;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 // use crate::docker;
@@ -21,6 +24,8 @@ struct Arguments {
 enum Command {
     /// Serve the site: the page, the engine for the tab, and the offered images
     Serve(serve::Serve),
+    /// The Docker host of the tab in this terminal
+    Shell(shell::Shell),
     /// Run a Docker daemon whose containers are emulated: no root, no kernel features
     Daemon(daemon::Daemon),
     /// The docker command line, as `docker`; speaks to DOCKER_HOST
@@ -43,6 +48,7 @@ pub fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Serve(serve) => serve.run(),
         Command::Daemon(daemon) => daemon.run(),
+        Command::Shell(shell) => shell.run(),
         Command::Docker { mut arguments } => {
             arguments.insert(0, "docker".into());
             return ExitCode::FAILURE;
@@ -66,4 +72,14 @@ async fn terminated() {
         return std::future::pending().await;
     };
     tokio::select! { _ = int.recv() => {}, _ = term.recv() => {} }
+}
+
+/// The directory of the built site: the one named, or the one beside this program's.
+fn site_dir(named: Option<&Path>) -> Result<PathBuf> {
+    if let Some(dir) = named {
+        return Ok(dir.to_path_buf());
+    }
+    let program = std::env::current_exe().context("can't tell where this program is")?;
+    let beside = program.ancestors().nth(2).map(|dir| dir.join("site"));
+    beside.context("can't tell where the site is: name it with --site")
 }

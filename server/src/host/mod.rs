@@ -3,9 +3,11 @@
 mod clock;
 mod dir;
 mod fetch;
+mod site;
 mod store;
 
 pub use clock::{OsEntropy, SystemClock};
 pub use dir::HostFiles;
 pub use fetch::NetworkFetch;
+pub use site::{BASE as SITE_BASE, SiteFetch};
 pub use store::DiskStore;
