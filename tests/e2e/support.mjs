@@ -108,6 +108,7 @@ export async function browser({ args = [], context: extra = {} } = {}) {
   context.on('page', watch);
   return {
     context,
+    profile,
     wrong,
     /** @param {string} url @param {{ ready?: boolean }} [options] */
     async open(url, { ready = true } = {}) {
