@@ -2,6 +2,8 @@
 //! class that the worker (web/js/worker.js) drives.
 #![forbid(unsafe_code)]
 
+pub mod engine;
+pub mod host;
 pub mod port;
 pub mod waker;
 
