@@ -56,13 +56,14 @@
  * @property {(path: string) => void} remove a file or an empty directory
  * @property {(from: string, to: string) => void} rename
  * @property {() => void} reset forgets everything stored; the worker is of no use afterwards
+ * @property {() => void} save writes what is not written yet
  * @property {() => Uint8Array} export everything stored, as one archive
  *
  * What the worker needs of the engine (wasm-bindgen's class in web/src/lib.rs; tests/e2e/double has another):
  * @typedef {object} Engine
- * @property {(now: number, monotonic: number, instructions: number) => number} run
- *   runs at most so many guest instructions; `now` in ms since 1970, `monotonic` in ms. Answers 0 (more to do now),
- *   Infinity (nothing to do until input comes), or the ms until there is.
+ * @property {(instructions: number) => number} run
+ *   runs at most so many guest instructions. Answers 0 (more to do now), Infinity (nothing to do until input comes), or
+ *   the ms until there is.
  * @property {(cols: number, rows: number) => number} open
  * @property {(term: number, max: number) => Uint8Array | undefined} read output of a terminal, if there is any
  * @property {(term: number, data: Uint8Array) => void} write
@@ -80,11 +81,12 @@
  * @property {(path: string) => Promise<void>} remove
  * @property {(from: string, to: string) => Promise<void>} rename
  * @property {() => Promise<void>} reset
+ * @property {() => Promise<void>} save writes what is not written yet
  * @property {() => Promise<Uint8Array>} export
  *
  * @typedef {object} EngineClass
- * @property {(options: { store: string, rootfs?: Uint8Array, now: number, monotonic: number }, wake: () => void) =>
- *   Promise<Engine>} start `wake` is called when something became runnable
+ * @property {(options: { store: string, rootfs?: Uint8Array, site: string }, wake: () => void) =>
+ *   Promise<Engine>} start `wake` is called when something became runnable; `site` has a registry at /v2/
  */
 
 /** Bytes of a terminal's output that may be on their way to the page. */

@@ -53,7 +53,7 @@ function slice() {
     let before = start;
     let wait = 0;
     do {
-      wait = engine.run(Date.now(), before, instructions);
+      wait = engine.run(instructions);
       const after = performance.now();
       if (wait === 0) {
         // Short enough to be stopped in time, long enough that the calls don't cost.
@@ -133,7 +133,7 @@ async function boot({ module, rootfs, store, steal }) {
     }
     if (!free) return post({ t: 'state', state: 'taken' });
     await init({ module_or_path: module ?? undefined });
-    const options = { store, rootfs: rootfs ? new Uint8Array(rootfs) : undefined, now: Date.now(), monotonic: performance.now() };
+    const options = { store, rootfs: rootfs ? new Uint8Array(rootfs) : undefined, site: new URL('..', location.href).href };
     engine = await /** @type {EngineClass} */ (/** @type {unknown} */ (BottleshipEngine)).start(options, wake);
     post({ t: 'state', state: 'ready' });
     wake();

@@ -4,22 +4,34 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use bottleship_engine::clock::{Clock, Entropy};
-use bottleship_linux::RunState;
+use bottleship_engine::api::{Body, Request};
+use bottleship_engine::clock::Clock;
+use bottleship_engine::emulated::{Machine, Outside};
+use bottleship_engine::store::{MemoryStore, Store};
+use bottleship_engine::{Config, RunState};
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::future::{AbortHandle, abortable};
+use http::{HeaderName, HeaderValue, Method};
 use js_sys::{Array, Function, Object, Reflect, Uint8Array};
+use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::{JsError, JsValue, wasm_bindgen};
 
-use crate::host::Machine;
+use crate::error_text;
+use crate::host::DockerHost;
 use crate::host::files::{Entry, Files, Kind};
 use crate::host::shell::{self, Terminal};
-use crate::port::{PageClock, PageEntropy};
+use crate::port::{PageClock, PageEntropy, PageFetch, PageStore};
+use crate::waker::waker;
 
 /// A Docker host.
 #[wasm_bindgen]
 pub struct BottleshipEngine {
-    machine: Machine,
+    host: DockerHost,
+    store: Option<Rc<PageStore>>,
     terminals: RefCell<BTreeMap<u32, Rc<Terminal>>>,
     last: Cell<u32>,
+    requests: RefCell<BTreeMap<u32, AbortHandle>>,
 }
 
 fn failed(error: impl std::fmt::Display) -> JsError {
@@ -35,50 +47,141 @@ fn object<const N: usize>(fields: [(&str, JsValue); N]) -> JsValue {
     object.into()
 }
 
+fn option(options: &JsValue, name: &str) -> JsValue {
+    Reflect::get(options, &name.into()).unwrap_or_default()
+}
+
+/// `localhost:8080/shop` of `http://localhost:8080/shop/`: the site's own registry, and whether it is plain HTTP.
+fn mirror(site: &str) -> (Option<String>, bool) {
+    let plain = site.strip_prefix("http://");
+    let rest = plain.or_else(|| site.strip_prefix("https://"));
+    let registry = rest.map(|rest| rest.trim_end_matches('/').to_owned());
+    (registry, plain.is_some())
+}
+
 #[wasm_bindgen]
 impl BottleshipEngine {
-    /// Starts a host: `store` is the database's name, empty to keep nothing; `rootfs` a tar. `wake` is called when
-    /// there is something to run.
+    /// Starts a host: `store` is the database's name, empty to keep nothing; `rootfs` a tar; `site` the address whose
+    /// /v2/ is asked for images first. `wake` is called when there is something to run.
     pub async fn start(options: JsValue, wake: Function) -> Result<BottleshipEngine, JsError> {
         std::panic::set_hook(Box::new(|info| {
-            web_sys::console::error_1(&info.to_string().into())
+            web_sys::console::error_1(&info.to_string().into());
         }));
-        let rootfs = Reflect::get(&options, &"rootfs".into())
-            .map(|value| Uint8Array::new(&value).to_vec())
-            .unwrap_or_default();
-        let mut seed = [0; 32];
-        PageEntropy.fill(&mut seed);
-        let machine =
-            Machine::new(&rootfs, seed, PageClock.now().nanos() as u64).map_err(failed)?;
-        machine.kernel.set_waker(Rc::new(move || {
+        let rootfs = Uint8Array::new(&option(&options, "rootfs")).to_vec();
+        let name = option(&options, "store").as_string().unwrap_or_default();
+        let page_store = match name.as_str() {
+            "" => None,
+            name => Some(Rc::new(PageStore::open(name).await.map_err(failed)?)),
+        };
+        let store: Rc<dyn Store> = match &page_store {
+            Some(store) => store.clone(),
+            None => Rc::new(MemoryStore::default()),
+        };
+        let site = option(&options, "site").as_string().unwrap_or_default();
+        let (registry, plain) = mirror(&site);
+        let config = Config {
+            insecure_registries: registry.iter().filter(|_| plain).cloned().collect(),
+            registry_mirrors: registry.into_iter().collect(),
+            ..Config::default()
+        };
+        let outside = Outside {
+            store,
+            fetch: Rc::new(PageFetch),
+            clock: Rc::new(PageClock),
+            entropy: Rc::new(PageEntropy),
+        };
+        let host = DockerHost::start(&rootfs, outside, Machine::default(), config)
+            .await
+            .map_err(failed)?;
+        host.engine.set_waker(waker(wake.clone()));
+        host.kernel.set_waker(Rc::new(move || {
             // The function only schedules; there is nobody to tell if it threw.
             let _ = wake.call0(&JsValue::NULL);
         }));
         Ok(BottleshipEngine {
-            machine,
+            host,
+            store: page_store,
             terminals: RefCell::default(),
             last: Cell::new(0),
+            requests: RefCell::default(),
         })
     }
 
     /// Runs at most so many guest instructions: 0 when there is more to do, Infinity when nothing is until input
     /// comes, else the ms until then.
     pub fn run(&self, instructions: u32) -> f64 {
-        let now = PageClock.monotonic();
-        let kernel = &self.machine.kernel;
-        kernel.set_time(PageClock.now().nanos() as u64, now);
-        match kernel.run(instructions.into()) {
+        match self.host.engine.run(instructions.into()) {
             RunState::Runnable => 0.0,
-            RunState::Idle => f64::INFINITY,
-            RunState::Sleeping { until_monotonic_ns } => {
-                (until_monotonic_ns.saturating_sub(now) as f64 / 1e6).max(0.01)
+            RunState::Idle => {
+                self.host.save_soon();
+                f64::INFINITY
+            }
+            RunState::Sleeping { until } => {
+                self.host.save_soon();
+                let now = PageClock.monotonic();
+                (until.saturating_sub(now) as f64 / 1e6).max(0.01)
             }
         }
     }
 
+    /// One request of the Docker Engine API. `head` gets status and headers, `chunk` the body as it comes; resolves at
+    /// its end, and when it was cancelled.
+    #[allow(clippy::too_many_arguments)] // JavaScript's view of it
+    pub async fn request(
+        &self,
+        id: u32,
+        method: String,
+        path: String,
+        headers: Array,
+        body: Option<Uint8Array>,
+        head: Function,
+        chunk: Function,
+    ) -> Result<(), JsError> {
+        let method = Method::try_from(method.as_str()).map_err(failed)?;
+        let mut request = Request::new(method, path);
+        for pair in headers.iter() {
+            let pair: Array = pair.unchecked_into();
+            let (name, value) = (pair.get(0).as_string(), pair.get(1).as_string());
+            request = request.header(
+                HeaderName::try_from(name.unwrap_or_default()).map_err(failed)?,
+                HeaderValue::try_from(value.unwrap_or_default()).map_err(failed)?,
+            );
+        }
+        if let Some(body) = body {
+            request = request.body(Bytes::from(body.to_vec()));
+        }
+        let answer = answer(self.host.engine.handle(request), head, chunk);
+        let (answer, handle) = abortable(answer);
+        self.requests.borrow_mut().insert(id, handle);
+        let done = answer.await;
+        self.requests.borrow_mut().remove(&id);
+        done.unwrap_or(Ok(()))
+    }
+
+    /// The answer to a request is not wanted any more.
+    pub fn cancel(&self, id: u32) {
+        if let Some(handle) = self.requests.borrow().get(&id) {
+            handle.abort();
+        }
+    }
+
+    /// Forgets everything stored.
+    pub async fn reset(&self) -> Result<(), JsError> {
+        if let Some(store) = &self.store {
+            store.clear().await.map_err(failed)?;
+            store.close();
+        }
+        Ok(())
+    }
+
+    /// Writes what is not written yet.
+    pub async fn save(&self) -> Result<(), JsError> {
+        self.host.save().await.map_err(failed)
+    }
+
     /// Opens a terminal with a shell on it.
     pub fn open(&self, cols: u16, rows: u16) -> Result<u32, JsError> {
-        let terminal = Terminal::open(&self.machine.kernel, cols, rows).map_err(failed)?;
+        let terminal = Terminal::open(&self.host.kernel, cols, rows).map_err(failed)?;
         let number = self.last.get() + 1;
         self.last.set(number);
         self.terminals
@@ -124,7 +227,7 @@ impl BottleshipEngine {
 
     /// Runs a line in a shell.
     pub async fn exec(&self, line: String) -> Result<JsValue, JsError> {
-        let output = shell::exec(&self.machine.kernel, &line)
+        let output = shell::exec(&self.host.kernel, &line)
             .await
             .map_err(failed)?;
         let text = |bytes: &[u8]| JsValue::from(String::from_utf8_lossy(bytes).into_owned());
@@ -136,7 +239,7 @@ impl BottleshipEngine {
     }
 
     fn files(&self) -> Files<'_> {
-        Files(&self.machine.mounts)
+        Files(&self.host.mounts)
     }
 
     /// A file's bytes.
@@ -173,6 +276,41 @@ impl BottleshipEngine {
     pub fn rename(&self, from: &str, to: &str) -> Result<(), JsError> {
         self.files().rename(from, to).map_err(failed)
     }
+}
+
+async fn answer(
+    response: impl Future<Output = bottleship_engine::api::Response>,
+    head: Function,
+    chunk: Function,
+) -> Result<(), JsError> {
+    let thrown = |error: JsValue| failed(error_text(&error));
+    let response = response.await;
+    let headers: Array = response
+        .headers
+        .iter()
+        .map(|(name, value)| {
+            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            Array::of2(&name.as_str().into(), &value.into())
+        })
+        .collect();
+    head.call2(
+        &JsValue::NULL,
+        &response.status.as_u16().into(),
+        &headers.into(),
+    )
+    .map_err(thrown)?;
+    if matches!(response.body, Body::Upgrade(_)) {
+        return Err(JsError::new("attaching is not for requests of the page"));
+    }
+    let mut body = response.body.into_stream();
+    while let Some(part) = body.next().await {
+        let part = part.map_err(failed)?;
+        if !part.is_empty() {
+            let bytes = Uint8Array::from(&part[..]);
+            chunk.call1(&JsValue::NULL, &bytes).map_err(thrown)?;
+        }
+    }
+    Ok(())
 }
 
 fn entry(entry: &Entry) -> JsValue {

@@ -1,7 +1,7 @@
 //! The Docker host as the page sees it: its files, its shells.
 
+pub mod docker_host;
 pub mod files;
-pub mod machine;
 pub mod shell;
 
-pub use machine::Machine;
+pub use docker_host::DockerHost;
