@@ -55,7 +55,8 @@ pub struct Stats {
 #[derive(Clone)]
 pub struct Cgroup(pub(crate) Rc<Group>);
 
-pub(crate) struct Group {
+/// What a control group consists of.
+pub struct Group {
     pub path: String,
     parent: Option<Cgroup>,
     limits: Cell<Limits>,
@@ -111,6 +112,11 @@ impl Cgroup {
 
     fn ancestry(&self) -> impl Iterator<Item = &Cgroup> {
         std::iter::successors(Some(self), |group| group.0.parent.as_ref())
+    }
+
+    /// Its path in the hierarchy.
+    pub fn path(&self) -> &str {
+        &self.0.path
     }
 
     /// The limits.

@@ -400,6 +400,15 @@ impl Inner {
         })
     }
 
+    /// A file was cut off at `size`: whoever has it mapped loses the pages beyond.
+    pub fn file_truncated(&self, path: &Path, size: u64) {
+        for task in self.tasks.borrow().values() {
+            if let Ok(mm) = task.mm() {
+                mm.file_truncated(path.inode(), size);
+            }
+        }
+    }
+
     /// All processes, zombies included.
     pub fn processes(&self) -> Vec<Rc<Process>> {
         self.host_ns()

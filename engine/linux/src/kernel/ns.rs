@@ -32,6 +32,8 @@ pub struct PidNs {
 impl PidNs {
     /// A namespace below `parent`.
     pub fn new(ino: u64, parent: Option<Rc<PidNs>>) -> Rc<PidNs> {
+        // The host counts as one that was booted: nobody there is taken for PID 1.
+        let first = if parent.is_some() { 1 } else { 300 };
         Rc::new(PidNs {
             ino,
             level: parent.as_ref().map_or(0, |parent| parent.level + 1),
@@ -39,7 +41,7 @@ impl PidNs {
             tasks: RefCell::default(),
             processes: RefCell::default(),
             groups: RefCell::default(),
-            last: Cell::new(0),
+            last: Cell::new(first - 1),
             dead: Cell::new(false),
             init: RefCell::default(),
         })

@@ -94,8 +94,10 @@ impl Mm {
             space.protect(vpn..vpn + 1, area.prot());
             return Ok(());
         }
-        let from = first.max(vpn & !(AROUND - 1));
-        let to = end.min((vpn & !(AROUND - 1)) + AROUND);
+        // Pages that may be written to are mapped one by one: who writes to the file first is then seen by the rest.
+        let around = if area.prot & bottleship_abi::mm::PROT_WRITE == 0 { AROUND } else { 1 };
+        let from = first.max(vpn & !(around - 1));
+        let to = end.min((vpn & !(around - 1)) + around);
         let prot: Prot = area.prot();
         for near in from..to {
             if index(near) >= pages || (near != vpn && space.get(near).is_some()) {

@@ -2,6 +2,7 @@
 
 use bottleship_abi::Errno;
 use bottleship_abi::mm::*;
+use bottleship_vfs::{InodeRef, same_inode};
 
 use super::vma::{Area, Backing, cut, insert, prot_of};
 use super::{MAX_AREAS, MIN_ADDR, MMAP_BASE, Mm, PAGE, TASK_SIZE, page_up};
@@ -156,6 +157,18 @@ impl Mm {
             self.drop_pages(start, end);
         }
         Ok(())
+    }
+
+    /// A file was cut off at `size`: its pages beyond are unmapped, so that touching them is a `SIGBUS`.
+    pub fn file_truncated(&self, file: &InodeRef, size: u64) {
+        let keep = size.div_ceil(PAGE) * PAGE;
+        for area in self.areas.borrow().values() {
+            let Backing::File { inode, offset, .. } = &area.backing else { continue };
+            if same_inode(inode, file) && offset + area.len() > keep {
+                let start = area.start + keep.saturating_sub(*offset);
+                self.space.borrow_mut().unmap(start / PAGE..area.end / PAGE);
+            }
+        }
     }
 
     /// Forgets the pages of a range, and gives back what only this memory used.

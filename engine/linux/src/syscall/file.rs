@@ -50,6 +50,7 @@ pub fn open_file(
     if opened.created {
         cx.k.watches.notify(&opened.path, IN_CREATE);
     } else if flags & O_TRUNC != 0 {
+        cx.k.file_truncated(&opened.path, 0);
         cx.k.watches.notify(&opened.path, IN_MODIFY);
     }
     open_path(cx, opened.path, flags)

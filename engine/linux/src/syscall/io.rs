@@ -481,6 +481,7 @@ pub(super) fn ftruncate(cx: &Cx, a: &Args) -> SysResult {
     limit_size(cx, a[1])?;
     let path = file.path.as_ref().ok_or(Errno::EINVAL)?;
     path.ftruncate(a[1], &cx.creds())?;
+    cx.k.file_truncated(path, a[1]);
     cx.k.watches.notify(path, bottleship_abi::fs::IN_MODIFY);
     Ok(0)
 }

@@ -303,6 +303,7 @@ pub(super) fn truncate(cx: &Cx, a: &Args) -> SysResult {
     }
     super::io::limit_size(cx, a[1])?;
     path.truncate(a[1], &cx.creds())?;
+    cx.k.file_truncated(&path, a[1]);
     cx.k.watches.notify(&path, IN_MODIFY);
     Ok(0)
 }

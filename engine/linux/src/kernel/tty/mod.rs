@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
 use bottleship_abi::tty::{ECHO, ICANON, TOSTOP, Termios, VMIN, WinSize};
-use bottleship_abi::{Errno, SigSet, Signal};
+use bottleship_abi::{Errno, Signal};
 
 use super::signal::{send_to_group, send_to_process};
 use super::task::{ProcessGroup, Session};
@@ -397,9 +397,4 @@ impl Input {
         }
         n
     }
-}
-
-/// The signals that typing sends are all this discipline knows of jobs.
-pub(crate) fn job_signals() -> SigSet {
-    SigSet::of(Signal::SIGTTIN) | SigSet::of(Signal::SIGTTOU) | SigSet::of(Signal::SIGTSTP)
 }
