@@ -8,6 +8,7 @@
 
 pub mod api;
 pub mod build;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod container;

@@ -2,7 +2,7 @@
 
 mod command;
 mod daemon;
-// mod docker;
+mod docker;
 mod host;
 mod images;
 mod site;

@@ -4,7 +4,7 @@ mod args;
 
 use crate::node::*;
 use crate::print::{plain, quote};
-use crate::value::{INTERFACE, Param, Value};
+use crate::value::{INTERFACE, Value};
 use crate::{Error, Functions, MissingKey, Template, funcs};
 
 /// Templates that call themselves deeper than this stop with Go's text.

@@ -22,7 +22,7 @@ mod print;
 mod value;
 
 pub use json::{compact as compact_json, to_json, write_string as write_json_string};
-pub use print::quote;
+pub use print::{float as format_float, quote};
 pub use value::{Field, Func, List, Map, Param, Ptr, Struct, Text, Value};
 
 use std::collections::HashMap;

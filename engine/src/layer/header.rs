@@ -3,13 +3,13 @@
 use super::LayerError;
 
 /// Bytes of a tar block.
-pub(super) const BLOCK: usize = 512;
+pub(crate) const BLOCK: usize = 512;
 /// A block.
-pub(super) type Block = [u8; BLOCK];
+pub(crate) type Block = [u8; BLOCK];
 
 /// The type of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     File,
     HardLink,
     Symlink,
@@ -35,13 +35,13 @@ impl Kind {
 }
 
 /// The fields of a header block.
-pub(super) struct RawHeader<'a> {
+pub(crate) struct RawHeader<'a> {
     block: &'a Block,
     posix: bool,
 }
 
 /// Positions of the fields.
-pub(super) mod field {
+pub(crate) mod field {
     use std::ops::Range;
     pub const NAME: Range<usize> = 0..100;
     pub const MODE: Range<usize> = 100..108;

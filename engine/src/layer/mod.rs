@@ -35,5 +35,7 @@ pub use changes::changes;
 pub use compression::{Compression, Decompressor};
 pub use error::{LayerError, Limits, Printable};
 pub use extract::{ExtractOptions, extract};
+pub(crate) use header::{BLOCK, Kind, RawHeader, field};
 pub use persist::{load_tree, save_tree};
 pub use walk::usage;
+pub(crate) use writer::{Header, Writer};

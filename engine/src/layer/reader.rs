@@ -33,7 +33,7 @@ pub(super) struct Entry {
 }
 
 /// Names and values.
-pub(super) type Records = BTreeMap<Vec<u8>, Vec<u8>>;
+pub(crate) type Records = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// Records of extended headers that apply to the next entry.
 #[derive(Default)]

@@ -8,7 +8,7 @@ use super::reader::{Records, padding};
 
 /// An entry to write.
 #[derive(Clone, Debug)]
-pub(super) struct Header {
+pub(crate) struct Header {
     /// As in the archive; a directory's ends in `/`.
     pub name: Vec<u8>,
     pub kind: Kind,
@@ -25,7 +25,7 @@ pub(super) struct Header {
 }
 
 /// A tar archive being written.
-pub(super) struct Writer<W> {
+pub(crate) struct Writer<W> {
     out: W,
 }
 

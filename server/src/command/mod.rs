@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
-// use crate::docker;
+use crate::docker;
 use crate::images::Images;
 
 #[derive(Parser)]
@@ -43,7 +43,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let called: Vec<String> = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
     if called.first().is_some_and(|name| name.rsplit('/').next() == Some("docker")) {
-        return ExitCode::FAILURE;
+        return docker::run(&called);
     }
     let result = match Arguments::parse().command {
         Command::Serve(serve) => serve.run(),
@@ -51,7 +51,7 @@ pub fn main() -> ExitCode {
         Command::Shell(shell) => shell.run(),
         Command::Docker { mut arguments } => {
             arguments.insert(0, "docker".into());
-            return ExitCode::FAILURE;
+            return docker::run(&arguments);
         }
         Command::Images(images) => images.run(),
     };

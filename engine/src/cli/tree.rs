@@ -1,0 +1,185 @@
+//! From words to a command.
+
+use super::command::{Command, Group, Need, Refusal, parse};
+use super::groups::GROUPS;
+use super::{Cli, Failure, help};
+use super::{build, container, context, image, network, registry, system, unsupported, volume};
+
+/// Every command, in lists.
+fn lists() -> impl Iterator<Item = &'static Command> {
+    [
+        container::COMMANDS,
+        image::COMMANDS,
+        build::COMMANDS,
+        network::COMMANDS,
+        volume::COMMANDS,
+        system::COMMANDS,
+        registry::COMMANDS,
+        context::COMMANDS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+    .chain(unsupported::COMMANDS.iter().copied().flatten())
+}
+
+fn find(name: &str) -> Option<&'static Command> {
+    lists().find(|c| c.names.contains(&name))
+}
+
+fn find_group(name: &str) -> Option<&'static Group> {
+    GROUPS.iter().find(|g| g.name == name)
+}
+
+fn about(name: &str) -> &'static str {
+    let text = match (find(name), find_group(name)) {
+        (Some(c), _) => c.about,
+        (None, Some(g)) => g.about,
+        (None, None) => "",
+    };
+    // A few commands say more in their own help than in a list.
+    match name {
+        "login" => "Authenticate to a registry",
+        "logout" => "Log out from a registry",
+        "manifest" => "Manage Docker image manifests and manifest lists",
+        "cp" | "container cp" => "Copy files/folders between a container and the local filesystem",
+        "volume rm" => "Remove one or more volumes",
+        _ => text.lines().next().unwrap_or(""),
+    }
+}
+
+/// `docker GROUP --help`.
+pub fn group_help(name: &str, cli: &Cli<'_>) -> String {
+    match find_group(name) {
+        Some(g) => help::group(g, cli.width(), &cli.config_dir, about),
+        None => String::new(),
+    }
+}
+
+/// Every command's canonical and other names, for tests and completion.
+#[cfg(test)]
+pub fn names() -> Vec<&'static str> {
+    lists().flat_map(|c| c.names.iter().copied()).collect()
+}
+
+fn unknown(path: &str, word: &str) -> Failure {
+    let usage = if path == "docker" {
+        String::new()
+    } else {
+        format!("Usage:  {path}\n\n")
+    };
+    Failure::new(format!(
+        "docker: unknown command: {path} {word}\n\n{usage}Run '{path} --help' for more information"
+    ))
+}
+
+/// Finds and runs the command `args` begin with.
+pub async fn dispatch(cli: &Cli<'_>, args: &[String]) -> Result<(), Failure> {
+    let mut group = "";
+    let mut rest = args;
+    let mut helping = false;
+    if rest.first().is_some_and(|a| a == "help") {
+        helping = true;
+        rest = &rest[1..];
+    }
+    loop {
+        let path = if group.is_empty() {
+            "docker".to_string()
+        } else {
+            format!("docker {group}")
+        };
+        let Some((word, tail)) = rest.split_first() else {
+            cli.out(&group_help(group, cli)).await;
+            return Ok(());
+        };
+        if word.starts_with('-') && word.len() > 1 && !group.is_empty() {
+            return match parse(&[], false, rest) {
+                Err(Refusal::Help { short }) => {
+                    if short {
+                        cli.err("Flag shorthand -h has been deprecated, use --help\n")
+                            .await;
+                    }
+                    cli.out(&group_help(group, cli)).await;
+                    Ok(())
+                }
+                Err(Refusal::Usage(text)) => Err(Failure::new(format!(
+                    "{text}\n\nUsage:  {path} COMMAND\n\nRun '{path} --help' for more information"
+                ))
+                .with_code(125)),
+                Ok(_) => Err(unknown(&path, word)),
+            };
+        }
+        let full = if group.is_empty() {
+            word.clone()
+        } else {
+            format!("{group} {word}")
+        };
+        if let Some(g) = find_group(&full).filter(|g| !g.name.is_empty()) {
+            group = g.name;
+            rest = tail;
+            continue;
+        }
+        let Some(command) = find(&full) else {
+            if helping {
+                return Err(Failure::new(format!(
+                    "unknown help topic: {}",
+                    args[1..].join(" ")
+                )));
+            }
+            return Err(unknown(&path, word));
+        };
+        let path = format!("docker {full}");
+        if helping {
+            cli.out(&help::command(command, &path, cli.width())).await;
+            return Ok(());
+        }
+        return execute(cli, command, path, tail).await;
+    }
+}
+
+async fn execute(
+    cli: &Cli<'_>,
+    command: &'static Command,
+    path: String,
+    args: &[String],
+) -> Result<(), Failure> {
+    let mut matches = match parse(command.flags, command.interspersed(), args) {
+        Ok(m) => m,
+        Err(Refusal::Help { short }) => {
+            if short {
+                cli.err("Flag shorthand -h has been deprecated, use --help\n")
+                    .await;
+            }
+            cli.out(&help::command(command, &path, cli.width())).await;
+            return Ok(());
+        }
+        Err(Refusal::Usage(text)) => {
+            build::warn_before_usage(cli, command).await;
+            return Err(Failure::new(format!(
+                "{text}\n\nUsage:  {}\n\nRun '{path} --help' for more information",
+                command.usage_line(&path)
+            ))
+            .with_code(125));
+        }
+    };
+    if let Err(text) = command.check_args(&path, matches.args.len()) {
+        build::warn_before_usage(cli, command).await;
+        return Err(Failure::new(text));
+    }
+    for f in command.flags.iter().filter(|f| matches.given(f.name)) {
+        let what = match f.need {
+            Need::Nothing | Need::Hidden => continue,
+            Need::Experimental => "with experimental features enabled".to_string(),
+            Need::Windows => {
+                "running on windows, but the Docker daemon is running on linux".to_string()
+            }
+        };
+        build::warn_before_usage(cli, command).await;
+        return Err(Failure::new(format!(
+            "\"--{}\" is only supported on a Docker daemon {what}",
+            f.name
+        )));
+    }
+    matches.path = path;
+    (command.run)(cli, &matches).await
+}

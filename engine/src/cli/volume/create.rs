@@ -1,0 +1,83 @@
+//! `docker volume create`: create a volume.
+
+use crate::cli::container::opts::object;
+use crate::cli::prelude::*;
+
+/// The command.
+pub const COMMAND: Command = Command {
+    names: &["volume create"],
+    usage: "[OPTIONS] [VOLUME]",
+    about: "Create a volume",
+    args: Args::Max(1),
+    flags: &[
+        Flag::long(
+            "availability",
+            "string",
+            "Cluster Volume availability (\"active\", \"pause\", \"drain\") (default \"active\")",
+        ),
+        Flag::new(
+            'd',
+            "driver",
+            "string",
+            "Specify volume driver name (default \"local\")",
+        ),
+        Flag::long("group", "string", "Cluster Volume group (cluster volumes)"),
+        Flag::long("label", "list", "Set metadata for a volume"),
+        Flag::long(
+            "limit-bytes",
+            "bytes",
+            "Minimum size of the Cluster Volume in bytes",
+        ),
+        Flag::new(
+            'o',
+            "opt",
+            "map",
+            "Set driver specific options (default map[])",
+        ),
+        Flag::long(
+            "required-bytes",
+            "bytes",
+            "Maximum size of the Cluster Volume in bytes",
+        ),
+        Flag::long(
+            "scope",
+            "string",
+            "Cluster Volume access scope (\"single\", \"multi\") (default \"single\")",
+        ),
+        Flag::long("secret", "map", "Cluster Volume secrets (default map[])"),
+        Flag::long(
+            "sharing",
+            "string",
+            "Cluster Volume access sharing (\"none\", \"readonly\", \"onewriter\", \"all\") (default \"none\")",
+        ),
+        Flag::long(
+            "topology-preferred",
+            "list",
+            "A topology that the Cluster Volume would be preferred in",
+        ),
+        Flag::long(
+            "topology-required",
+            "list",
+            "A topology that the Cluster Volume must be accessible from",
+        ),
+        Flag::long(
+            "type",
+            "string",
+            "Cluster Volume access type (\"mount\", \"block\") (default \"block\")",
+        ),
+    ],
+    run: |cli, m| Box::pin(run(cli, m)),
+};
+
+async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
+    let name = m.arg(0);
+    let body = json!({
+        "Driver": m.get("driver").unwrap_or("local"),
+        "DriverOpts": object(&m.list("opt")),
+        "Labels": object(&m.list("label")),
+        "Name": name,
+    });
+    let answer = cli.post("/volumes/create", &body).await?;
+    cli.out(&format!("{}\n", answer.text("Name"))).await;
+    Ok(())
+}
