@@ -44,7 +44,7 @@ pub async fn route(call: Call, method: &Method, path: &[&str]) -> ApiResult {
             call.engine.images().tag(&name.join("/"), repo, tag).await?;
             Ok(Response::status(StatusCode::CREATED))
         }
-        ("DELETE", [name @ ..]) if !name.is_empty() => {
+        ("DELETE", name) if !name.is_empty() => {
             let (force, prune) = (call.query.bool("force"), !call.query.bool("noprune"));
             let users = call.engine.image_users();
             let gone = call

@@ -31,6 +31,8 @@ mod tag;
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod transfer_tests;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};

@@ -18,16 +18,15 @@ impl Registry {
     fn find(&self, name: &str, key: &str) -> Result<(Digest, Link), RegistryError> {
         let key = Key::parse(key)?;
         let state = self.state.borrow();
-        let repository = state.repositories.get(name);
-        let repository = repository
-            .ok_or_else(|| Code::NameUnknown.because("repository name not known to registry"))?;
+        // An unknown repository has unknown manifests; that is what clients expect.
+        let unknown = || Code::ManifestUnknown.because("manifest unknown");
+        let repository = state.repositories.get(name).ok_or_else(unknown)?;
         let digest = match &key {
             Key::Digest(digest) => Some(digest),
             Key::Tag(tag) => repository.tags.get(tag),
         };
         let found = digest.and_then(|d| repository.manifests.get_key_value(d));
-        let (digest, link) =
-            found.ok_or_else(|| Code::ManifestUnknown.because("manifest unknown"))?;
+        let (digest, link) = found.ok_or_else(unknown)?;
         Ok((digest.clone(), link.clone()))
     }
 

@@ -14,6 +14,9 @@ mod state;
 mod token;
 mod uploads;
 
+#[cfg(test)]
+mod tests;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
