@@ -253,9 +253,14 @@ impl Engine {
 
     /// Resolves after a while.
     pub async fn sleep(&self, duration: Duration) {
+        self.sleep_for(duration).await;
+    }
+
+    /// Resolves after a while, without keeping the engine alive until then.
+    pub fn sleep_for(&self, duration: Duration) -> impl Future<Output = ()> + use<> {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let until = self.0.ports.clock.monotonic().saturating_add(nanos);
-        self.0.executor.sleep_until(until).await;
+        self.0.executor.sleep_until(until)
     }
 
     /// Resolves with `None` when the future did not within a while.

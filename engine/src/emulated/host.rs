@@ -1,0 +1,381 @@
+//! The Docker host as a machine: a root file system, shells on terminals, and
+//! the `docker` program among its commands.
+
+use std::cell::{Cell, RefCell};
+use std::io::BufReader;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bottleship_linux::abi::tty::WinSize;
+use bottleship_linux::{ExitStatus, HostReader, Kernel, Process, ProcessSpec, PtyMaster, Stdio};
+use bottleship_vfs::overlay::{Overlay, Upper};
+use bottleship_vfs::{
+    CreatePerm, Creds, Errno, FileSystem, InodeRef, MountFlags, MountNs, NewNode, OpenFlags, Quota, ResolveFlags, Tmpfs, Walk,
+};
+use futures::future::join;
+
+use super::machine::{Machine, MachineConfig, MachineError, Outside};
+use super::{builtin_docker, keeper, trees};
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::executor::RunState;
+use crate::layer::{Decompressor, Limits, apply};
+use crate::store::{Op, StoreError};
+
+const BUCKET: &str = "host";
+const UPPER: &str = "files";
+const SECURE: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
+/// Bytes of output of one command that are kept.
+const MAX_OUTPUT: usize = 16 << 20;
+/// How often the host's files are stored while they change.
+const INTERVAL: Duration = Duration::from_secs(3);
+
+/// What makes a host of a machine.
+#[derive(Clone, Debug, Default)]
+pub struct HostConfig {
+    /// The machine's size.
+    pub machine: MachineConfig,
+    /// A tar, perhaps compressed, of the root file system. What is changed on it is kept apart.
+    pub root: Vec<u8>,
+    /// The shell and its arguments for terminals; empty takes root's of `/etc/passwd`, as a login shell.
+    pub shell: Vec<String>,
+    /// More variables for the shells' environment.
+    pub env: Vec<(String, String)>,
+}
+
+/// A Docker host. Clones are handles of the same one.
+#[derive(Clone)]
+pub struct DockerHost(Rc<Inner>);
+
+struct Inner {
+    machine: Machine,
+    upper: Rc<Tmpfs>,
+    /// The generation of the files that is stored.
+    stored: Cell<u64>,
+    config: HostConfig,
+    mounts: Rc<MountNs>,
+}
+
+/// What a command did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Output {
+    /// Its exit code; 128 + n when killed by signal n.
+    pub code: i32,
+    /// What it wrote to standard output, as far as it is kept.
+    pub stdout: Vec<u8>,
+    /// What it wrote to standard error, as far as it is kept.
+    pub stderr: Vec<u8>,
+}
+
+/// A shell on a terminal.
+pub struct Terminal {
+    master: PtyMaster,
+    process: RefCell<Process>,
+}
+
+fn files(what: &'static str) -> impl FnOnce(Errno) -> MachineError {
+    move |errno| MachineError::Files(what, errno)
+}
+
+impl DockerHost {
+    /// Boots a host: its files as they were stored, its engine, its mounts.
+    pub async fn boot(outside: Outside, host: HostConfig, config: Config) -> Result<Self, MachineError> {
+        let (kernel, disk) = Machine::kernel(&outside, &host.machine, &config);
+        let lower = unpack_root(&kernel, &disk, &host.root)?;
+        let upper = Tmpfs::new(&kernel.clock(), disk.clone()).map_err(files("making the host's files"))?;
+        let stored = outside.store.get(BUCKET, UPPER).await.map_err(|e| MachineError::Store(e.to_string()))?;
+        if let Some(bytes) = stored {
+            trees::load(&bytes, &upper).map_err(|e| MachineError::Store(e.to_string()))?;
+        }
+        let lowers = vec![lower, base_layer(&kernel).map_err(files("making the host's base"))?];
+        let root = Overlay::new(&kernel.clock(), lowers, Some(Upper::new(&upper))).map_err(files("joining the host's files"))?;
+        let machine = Machine::with_root(outside, config, kernel, disk, root.clone())?;
+        let mounts = mount_all(&machine.kernel, root).map_err(files("mounting the host's files"))?;
+        builtin_docker::register(&machine.kernel, &machine.engine);
+        let stored = Cell::new(upper.generation());
+        let this = DockerHost(Rc::new(Inner { machine, upper, stored, config: host, mounts }));
+        this.keep();
+        Ok(this)
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.0.machine.engine
+    }
+
+    /// The kernel.
+    pub fn kernel(&self) -> &Kernel {
+        &self.0.machine.kernel
+    }
+
+    /// Runs everything for about so many instructions of emulated processes.
+    pub fn run(&self, instructions: u64) -> RunState {
+        self.engine().run(instructions)
+    }
+
+    /// Opens a terminal with a login shell.
+    pub fn open_terminal(&self, rows: u16, columns: u16) -> Result<Terminal, String> {
+        let size = WinSize { rows, cols: columns, ..WinSize::default() };
+        let namespaces = self.kernel().host_ns();
+        let (master, slave) = self.kernel().pty(&namespaces, size).map_err(|errno| format!("open /dev/ptmx: {errno}"))?;
+        let mut spec = self.process(self.shell());
+        let tty = || Stdio::Tty(slave.clone());
+        spec.stdio = [tty(), tty(), tty()];
+        spec.controlling_tty = Some(slave.clone());
+        let process = self.spawn(spec)?;
+        Ok(Terminal { master, process: RefCell::new(process) })
+    }
+
+    /// Runs a line in a shell, with nothing to read, and returns when it ended.
+    pub async fn exec(&self, line: &str) -> Result<Output, String> {
+        let (stdout, out) = self.kernel().pipe_from_guest();
+        let (stderr, err) = self.kernel().pipe_from_guest();
+        let mut spec = self.process(vec!["/bin/sh".into(), "-c".into(), line.into()]);
+        spec.stdio = [Stdio::Null, out, err];
+        let process = self.spawn(spec)?;
+        let (stdout, stderr) = join(collect(stdout), collect(stderr)).await;
+        Ok(Output { code: exit_code(process.exited().await), stdout, stderr })
+    }
+
+    fn spawn(&self, spec: ProcessSpec) -> Result<Process, String> {
+        let kernel = self.kernel();
+        kernel.spawn(&kernel.host_ns(), &kernel.root_cgroup(), spec).map_err(|error| error.to_string())
+    }
+
+    /// A process of root's, in root's home.
+    fn process(&self, argv: Vec<String>) -> ProcessSpec {
+        let mut spec = ProcessSpec::new(argv.into_iter().map(String::into_bytes).collect());
+        let home = self.with_walk(|walk| walk.resolve(b"/root", ResolveFlags::FOLLOW)).is_ok();
+        spec.cwd = if home { b"/root".to_vec() } else { b"/".to_vec() };
+        let hostname = &self.engine().config().hostname;
+        let fixed = [
+            ("HOME", "/root"),
+            ("USER", "root"),
+            ("LOGNAME", "root"),
+            ("SHELL", "/bin/sh"),
+            ("TERM", "xterm-256color"),
+            ("LANG", "C.UTF-8"),
+            ("HOSTNAME", hostname),
+            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+        ];
+        let own = self.0.config.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let mut env: Vec<(&str, &str)> = Vec::new();
+        for (name, value) in fixed.into_iter().chain(own) {
+            env.retain(|(known, _)| *known != name);
+            env.push((name, value));
+        }
+        spec.envp = env.into_iter().map(|(name, value)| format!("{name}={value}").into_bytes()).collect();
+        spec
+    }
+
+    fn shell(&self) -> Vec<String> {
+        if !self.0.config.shell.is_empty() {
+            return self.0.config.shell.clone();
+        }
+        let passwd = self.read_file("/etc/passwd").unwrap_or_default();
+        let passwd = String::from_utf8_lossy(&passwd).into_owned();
+        let root = passwd.lines().find(|line| line.starts_with("root:"));
+        let shell = root.and_then(|line| line.rsplit(':').next()).filter(|shell| shell.starts_with('/'));
+        vec![shell.unwrap_or("/bin/sh").to_owned(), "-l".into()]
+    }
+
+    fn with_walk<T>(&self, work: impl FnOnce(Walk<'_>) -> T) -> T {
+        let (root, creds) = (self.0.mounts.root(), Creds::root());
+        work(Walk { root: &root, cwd: &root, creds: &creds })
+    }
+
+    /// A file of the host's, by its absolute path.
+    pub fn read_file(&self, path: &str) -> Result<Vec<u8>, Errno> {
+        let file = self.with_walk(|walk| walk.resolve(path.as_bytes(), ResolveFlags::FOLLOW))?;
+        let size = usize::try_from(file.attr()?.size).map_err(|_| Errno::EFBIG)?;
+        let mut bytes = vec![0; size];
+        let mut read = 0;
+        while read < size {
+            match file.inode().read_at(read as u64, bytes.get_mut(read..).unwrap_or_default())? {
+                0 => break,
+                count => read += count,
+            }
+        }
+        bytes.truncate(read);
+        Ok(bytes)
+    }
+
+    /// Writes a file of the host's, making it and its directories when they are not there.
+    pub fn write_file(&self, path: &str, bytes: &[u8]) -> Result<(), Errno> {
+        self.with_walk(|walk| {
+            for (at, _) in path.match_indices('/').skip(1) {
+                match walk.mkdir(path.get(..at).unwrap_or_default().as_bytes(), 0o755) {
+                    Ok(_) | Err(Errno::EEXIST) => {}
+                    Err(errno) => return Err(errno),
+                }
+            }
+            let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE;
+            let file = walk.open(path.as_bytes(), flags, 0o644)?.path;
+            let mut written = 0;
+            while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+                written += file.inode().write_at(written as u64, rest)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The host's mounts: its whole tree, as its processes see it.
+    pub fn mounts(&self) -> &Rc<MountNs> {
+        &self.0.mounts
+    }
+
+    /// Makes everything durable that is not: the host's files, and what running containers wrote.
+    pub async fn sync(&self) -> Result<(), StoreError> {
+        keeper::sync(self.engine()).await;
+        self.sync_files().await
+    }
+
+    async fn sync_files(&self) -> Result<(), StoreError> {
+        let generation = self.0.upper.generation();
+        if generation == self.0.stored.get() {
+            return Ok(());
+        }
+        let value = trees::save(&self.0.upper.root())?;
+        let op = Op::Put { bucket: BUCKET, key: UPPER.into(), value };
+        self.engine().ports().store.commit(vec![op]).await?;
+        self.0.stored.set(generation);
+        Ok(())
+    }
+
+    /// Stores the host's files now and then.
+    fn keep(&self) {
+        let weak = Rc::downgrade(&self.0);
+        self.engine().executor().spawn(async move {
+            loop {
+                let Some(inner) = weak.upgrade() else { return };
+                let sleep = inner.machine.engine.sleep_for(INTERVAL);
+                drop(inner);
+                sleep.await;
+                let Some(inner) = weak.upgrade() else { return };
+                // It is tried again in a while.
+                let _ = DockerHost(inner).sync_files().await;
+            }
+        });
+    }
+}
+
+impl Terminal {
+    /// Output, waiting for some; empty when the shell and all it started are gone.
+    pub async fn read(&self, max: usize) -> Vec<u8> {
+        let mut buffer = vec![0; max];
+        let count = self.master.read(&mut buffer).await;
+        buffer.truncate(count);
+        buffer
+    }
+
+    /// Output that is there already.
+    pub fn try_read(&self, max: usize) -> Vec<u8> {
+        let mut buffer = vec![0; max];
+        let count = self.master.try_read(&mut buffer).unwrap_or(0);
+        buffer.truncate(count);
+        buffer
+    }
+
+    /// Keys.
+    pub async fn write(&self, keys: &[u8]) {
+        self.master.write_all(keys).await;
+    }
+
+    /// Keys, as many as are taken at once; returns how many.
+    pub fn try_write(&self, keys: &[u8]) -> usize {
+        self.master.try_write(keys).unwrap_or(0)
+    }
+
+    /// Sets the size.
+    pub fn resize(&self, rows: u16, columns: u16) {
+        self.master.resize(WinSize { rows, cols: columns, ..WinSize::default() });
+    }
+
+    /// Resolves with the shell's exit code when it ended.
+    pub fn exited(&self) -> impl Future<Output = i32> + 'static {
+        let exited = self.process.borrow().exited();
+        async move { exit_code(exited.await) }
+    }
+}
+
+fn exit_code(status: ExitStatus) -> i32 {
+    match status {
+        ExitStatus::Code(code) => i32::from(code),
+        ExitStatus::Signal(signal) => 128 + signal.0,
+    }
+}
+
+/// Everything up to the end; what exceeds the limit is read and dropped.
+async fn collect(reader: HostReader) -> Vec<u8> {
+    let mut all = Vec::new();
+    let mut buffer = vec![0; 16 << 10];
+    loop {
+        match reader.read(&mut buffer).await {
+            0 => return all,
+            count => {
+                let room = MAX_OUTPUT.saturating_sub(all.len());
+                all.extend_from_slice(buffer.get(..count.min(room)).unwrap_or_default());
+            }
+        }
+    }
+}
+
+/// The root archive as a sealed tree.
+fn unpack_root(kernel: &Kernel, disk: &Quota, archive: &[u8]) -> Result<InodeRef, MachineError> {
+    let tree = Tmpfs::new(&kernel.clock(), disk.clone()).map_err(files("making the host's files"))?;
+    if !archive.is_empty() {
+        let limits = Limits { archive_bytes: disk.bytes(), ..Limits::default() };
+        let bad = |error: crate::layer::LayerError| MachineError::Root(error.to_string());
+        let plain = Decompressor::new(archive).map_err(bad)?;
+        apply(BufReader::new(plain), &tree.root(), &limits).map_err(bad)?;
+    }
+    tree.seal();
+    Ok(tree.root())
+}
+
+/// Below the root archive: mount points, and the `docker` program.
+fn base_layer(kernel: &Kernel) -> Result<InodeRef, Errno> {
+    let tree = Tmpfs::new(&kernel.clock(), Quota::unlimited())?;
+    let root = tree.root();
+    let perm = CreatePerm { mode: 0o755, uid: 0, gid: 0 };
+    for name in ["dev", "etc", "proc", "sys", "run"] {
+        root.create(name.as_bytes(), NewNode::Dir, perm)?;
+    }
+    root.create(b"tmp", NewNode::Dir, CreatePerm { mode: 0o1777, ..perm })?;
+    root.create(b"root", NewNode::Dir, CreatePerm { mode: 0o700, ..perm })?;
+    let usr = root.create(b"usr", NewNode::Dir, perm)?;
+    let bin = usr.create(b"bin", NewNode::Dir, perm)?;
+    let docker = bin.create(b"docker", NewNode::File, perm)?;
+    docker.write_at(0, builtin_docker::PROGRAM)?;
+    tree.seal();
+    Ok(root)
+}
+
+/// The host's mounts.
+fn mount_all(kernel: &Kernel, root: Rc<Overlay>) -> Result<Rc<MountNs>, Errno> {
+    let mounts = MountNs::new(root, "/dev/vda1", MountFlags::RELATIME);
+    kernel.set_host_mounts(mounts.clone());
+    let namespaces = kernel.host_ns();
+    let dev = Tmpfs::new(&kernel.clock(), Quota::new(64 << 20, 1024))?;
+    kernel.populate_dev(&dev.root())?;
+    let filesystem = |kind: &str| kernel.filesystem(&namespaces, kind);
+    let all: [(&str, Rc<dyn FileSystem>, &str, MountFlags); 6] = [
+        ("/proc", filesystem("proc")?, "proc", SECURE),
+        ("/dev", dev, "devtmpfs", MountFlags::NOSUID),
+        ("/dev/pts", filesystem("devpts")?, "devpts", MountFlags::NOSUID | MountFlags::NOEXEC),
+        ("/dev/shm", Tmpfs::with_root(&kernel.clock(), Quota::new(64 << 20, 1 << 16), CreatePerm { mode: 0o1777, uid: 0, gid: 0 })?, "tmpfs", SECURE),
+        ("/sys", filesystem("sysfs")?, "sysfs", SECURE),
+        ("/sys/fs/cgroup", filesystem("cgroup2")?, "cgroup2", SECURE),
+    ];
+    let (top, creds) = (mounts.root(), Creds::root());
+    for (at, fs, source, flags) in all {
+        let walk = Walk { root: &top, cwd: &top, creds: &creds };
+        let point = match walk.resolve(at.as_bytes(), ResolveFlags::FOLLOW) {
+            Ok(point) => point,
+            Err(Errno::ENOENT) => walk.mkdir(at.as_bytes(), 0o755)?,
+            Err(errno) => return Err(errno),
+        };
+        mounts.mount(&point, fs, source, flags | MountFlags::RELATIME)?;
+    }
+    Ok(mounts)
+}
