@@ -193,7 +193,7 @@ impl Executor {
 
     /// Resolves once `fire_timers` was called with a time of at least `until`
     /// (monotonic nanoseconds).
-    pub fn sleep_until(&self, until: u64) -> impl Future<Output = ()> + 'static {
+    pub fn sleep_until(&self, until: u64) -> impl Future<Output = ()> + use<> {
         let (send, receive) = oneshot::channel();
         let key = {
             let mut timers = self.0.timers.borrow_mut();

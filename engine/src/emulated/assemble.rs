@@ -118,5 +118,7 @@ pub fn assemble(
         entropy,
         executor,
     };
-    Ok(Engine::new(ports, config))
+    let engine = Engine::new(ports, config);
+    super::keeper::keep(&engine);
+    Ok(engine)
 }

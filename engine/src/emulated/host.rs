@@ -10,21 +10,25 @@ use bottleship_linux::abi::tty::WinSize;
 use bottleship_linux::{ExitStatus, HostReader, Kernel, Process, ProcessSpec, PtyMaster, Stdio};
 use bottleship_vfs::overlay::{Overlay, Upper};
 use bottleship_vfs::{
-    CreatePerm, Creds, Errno, FileSystem, InodeRef, MountFlags, MountNs, NewNode, OpenFlags, Quota, ResolveFlags, Tmpfs, Walk,
+    CreatePerm, Creds, Errno, FileSystem, InodeRef, MountFlags, MountNs, NewNode, OpenFlags, Quota,
+    ResolveFlags, Tmpfs, Walk,
 };
 use futures::future::join;
 
-use super::machine::{Machine, MachineConfig, MachineError, Outside};
-use super::{builtin_docker, keeper, trees};
+use super::assemble::{Machine, Outside, assemble, kernel as make_kernel};
+use super::{HostRoot, keeper, trees};
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::executor::RunState;
 use crate::layer::{Decompressor, Limits, apply};
+use crate::snapshot::SnapshotError;
 use crate::store::{Op, StoreError};
 
 const BUCKET: &str = "host";
 const UPPER: &str = "files";
-const SECURE: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
+const SECURE: MountFlags = MountFlags::NOSUID
+    .union(MountFlags::NODEV)
+    .union(MountFlags::NOEXEC);
 /// Bytes of output of one command that are kept.
 const MAX_OUTPUT: usize = 16 << 20;
 /// How often the host's files are stored while they change.
@@ -34,7 +38,7 @@ const INTERVAL: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug, Default)]
 pub struct HostConfig {
     /// The machine's size.
-    pub machine: MachineConfig,
+    pub machine: Machine,
     /// A tar, perhaps compressed, of the root file system. What is changed on it is kept apart.
     pub root: Vec<u8>,
     /// The shell and its arguments for terminals; empty takes root's of `/etc/passwd`, as a login shell.
@@ -48,12 +52,30 @@ pub struct HostConfig {
 pub struct DockerHost(Rc<Inner>);
 
 struct Inner {
-    machine: Machine,
+    engine: Engine,
+    kernel: Kernel,
     upper: Rc<Tmpfs>,
     /// The generation of the files that is stored.
     stored: Cell<u64>,
     config: HostConfig,
     mounts: Rc<MountNs>,
+}
+
+/// Why a host could not be booted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HostError {
+    /// A file tree could not be made: mostly the disk is too small.
+    #[error("{0}: {1}")]
+    Files(&'static str, Errno),
+    /// The engine's own files could not be made.
+    #[error(transparent)]
+    Snapshots(#[from] SnapshotError),
+    /// The root archive cannot be unpacked.
+    #[error("the host's root file system: {0}")]
+    Root(String),
+    /// What was stored cannot be read.
+    #[error("the host's stored files: {0}")]
+    Store(#[from] StoreError),
 }
 
 /// What a command did.
@@ -73,39 +95,63 @@ pub struct Terminal {
     process: RefCell<Process>,
 }
 
-fn files(what: &'static str) -> impl FnOnce(Errno) -> MachineError {
-    move |errno| MachineError::Files(what, errno)
+fn files(what: &'static str) -> impl FnOnce(Errno) -> HostError {
+    move |errno| HostError::Files(what, errno)
 }
 
 impl DockerHost {
     /// Boots a host: its files as they were stored, its engine, its mounts.
-    pub async fn boot(outside: Outside, host: HostConfig, config: Config) -> Result<Self, MachineError> {
-        let (kernel, disk) = Machine::kernel(&outside, &host.machine, &config);
+    pub async fn boot(
+        outside: Outside,
+        host: HostConfig,
+        config: Config,
+    ) -> Result<Self, HostError> {
+        let kernel = make_kernel(&host.machine, &config.hostname, &*outside.entropy);
+        let disk = Quota::new(host.machine.disk, host.machine.inodes);
         let lower = unpack_root(&kernel, &disk, &host.root)?;
-        let upper = Tmpfs::new(&kernel.clock(), disk.clone()).map_err(files("making the host's files"))?;
-        let stored = outside.store.get(BUCKET, UPPER).await.map_err(|e| MachineError::Store(e.to_string()))?;
+        let upper =
+            Tmpfs::new(&kernel.clock(), disk.clone()).map_err(files("making the host's files"))?;
+        let stored = outside.store.get(BUCKET, UPPER).await?;
         if let Some(bytes) = stored {
-            trees::load(&bytes, &upper).map_err(|e| MachineError::Store(e.to_string()))?;
+            trees::load(&bytes, &upper)?;
         }
-        let lowers = vec![lower, base_layer(&kernel).map_err(files("making the host's base"))?];
-        let root = Overlay::new(&kernel.clock(), lowers, Some(Upper::new(&upper))).map_err(files("joining the host's files"))?;
-        let machine = Machine::with_root(outside, config, kernel, disk, root.clone())?;
-        let mounts = mount_all(&machine.kernel, root).map_err(files("mounting the host's files"))?;
-        builtin_docker::register(&machine.kernel, &machine.engine);
+        let lowers = vec![
+            lower,
+            base_layer(&kernel).map_err(files("making the host's base"))?,
+        ];
+        let root = Overlay::new(&kernel.clock(), lowers, Some(Upper::new(&upper)))
+            .map_err(files("joining the host's files"))?;
+        let mounts =
+            mount_all(&kernel, root.clone()).map_err(files("mounting the host's files"))?;
+        let engine = assemble(
+            kernel.clone(),
+            &host.machine,
+            outside,
+            Rc::new(HostRoot::new(root)),
+            config,
+        )?;
+
         let stored = Cell::new(upper.generation());
-        let this = DockerHost(Rc::new(Inner { machine, upper, stored, config: host, mounts }));
+        let this = DockerHost(Rc::new(Inner {
+            engine,
+            kernel,
+            upper,
+            stored,
+            config: host,
+            mounts,
+        }));
         this.keep();
         Ok(this)
     }
 
     /// The engine.
     pub fn engine(&self) -> &Engine {
-        &self.0.machine.engine
+        &self.0.engine
     }
 
     /// The kernel.
     pub fn kernel(&self) -> &Kernel {
-        &self.0.machine.kernel
+        &self.0.kernel
     }
 
     /// Runs everything for about so many instructions of emulated processes.
@@ -115,15 +161,25 @@ impl DockerHost {
 
     /// Opens a terminal with a login shell.
     pub fn open_terminal(&self, rows: u16, columns: u16) -> Result<Terminal, String> {
-        let size = WinSize { rows, cols: columns, ..WinSize::default() };
+        let size = WinSize {
+            rows,
+            cols: columns,
+            ..WinSize::default()
+        };
         let namespaces = self.kernel().host_ns();
-        let (master, slave) = self.kernel().pty(&namespaces, size).map_err(|errno| format!("open /dev/ptmx: {errno}"))?;
+        let (master, slave) = self
+            .kernel()
+            .pty(&namespaces, size)
+            .map_err(|errno| format!("open /dev/ptmx: {errno}"))?;
         let mut spec = self.process(self.shell());
         let tty = || Stdio::Tty(slave.clone());
         spec.stdio = [tty(), tty(), tty()];
         spec.controlling_tty = Some(slave.clone());
         let process = self.spawn(spec)?;
-        Ok(Terminal { master, process: RefCell::new(process) })
+        Ok(Terminal {
+            master,
+            process: RefCell::new(process),
+        })
     }
 
     /// Runs a line in a shell, with nothing to read, and returns when it ended.
@@ -134,19 +190,31 @@ impl DockerHost {
         spec.stdio = [Stdio::Null, out, err];
         let process = self.spawn(spec)?;
         let (stdout, stderr) = join(collect(stdout), collect(stderr)).await;
-        Ok(Output { code: exit_code(process.exited().await), stdout, stderr })
+        Ok(Output {
+            code: exit_code(process.exited().await),
+            stdout,
+            stderr,
+        })
     }
 
     fn spawn(&self, spec: ProcessSpec) -> Result<Process, String> {
         let kernel = self.kernel();
-        kernel.spawn(&kernel.host_ns(), &kernel.root_cgroup(), spec).map_err(|error| error.to_string())
+        kernel
+            .spawn(&kernel.host_ns(), &kernel.root_cgroup(), spec)
+            .map_err(|error| error.to_string())
     }
 
     /// A process of root's, in root's home.
     fn process(&self, argv: Vec<String>) -> ProcessSpec {
         let mut spec = ProcessSpec::new(argv.into_iter().map(String::into_bytes).collect());
-        let home = self.with_walk(|walk| walk.resolve(b"/root", ResolveFlags::FOLLOW)).is_ok();
-        spec.cwd = if home { b"/root".to_vec() } else { b"/".to_vec() };
+        let home = self
+            .with_walk(|walk| walk.resolve(b"/root", ResolveFlags::FOLLOW))
+            .is_ok();
+        spec.cwd = if home {
+            b"/root".to_vec()
+        } else {
+            b"/".to_vec()
+        };
         let hostname = &self.engine().config().hostname;
         let fixed = [
             ("HOME", "/root"),
@@ -156,15 +224,26 @@ impl DockerHost {
             ("TERM", "xterm-256color"),
             ("LANG", "C.UTF-8"),
             ("HOSTNAME", hostname),
-            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+            (
+                "PATH",
+                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            ),
         ];
-        let own = self.0.config.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let own = self
+            .0
+            .config
+            .env
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
         let mut env: Vec<(&str, &str)> = Vec::new();
         for (name, value) in fixed.into_iter().chain(own) {
             env.retain(|(known, _)| *known != name);
             env.push((name, value));
         }
-        spec.envp = env.into_iter().map(|(name, value)| format!("{name}={value}").into_bytes()).collect();
+        spec.envp = env
+            .into_iter()
+            .map(|(name, value)| format!("{name}={value}").into_bytes())
+            .collect();
         spec
     }
 
@@ -175,13 +254,19 @@ impl DockerHost {
         let passwd = self.read_file("/etc/passwd").unwrap_or_default();
         let passwd = String::from_utf8_lossy(&passwd).into_owned();
         let root = passwd.lines().find(|line| line.starts_with("root:"));
-        let shell = root.and_then(|line| line.rsplit(':').next()).filter(|shell| shell.starts_with('/'));
+        let shell = root
+            .and_then(|line| line.rsplit(':').next())
+            .filter(|shell| shell.starts_with('/'));
         vec![shell.unwrap_or("/bin/sh").to_owned(), "-l".into()]
     }
 
     fn with_walk<T>(&self, work: impl FnOnce(Walk<'_>) -> T) -> T {
         let (root, creds) = (self.0.mounts.root(), Creds::root());
-        work(Walk { root: &root, cwd: &root, creds: &creds })
+        work(Walk {
+            root: &root,
+            cwd: &root,
+            creds: &creds,
+        })
     }
 
     /// A file of the host's, by its absolute path.
@@ -191,7 +276,10 @@ impl DockerHost {
         let mut bytes = vec![0; size];
         let mut read = 0;
         while read < size {
-            match file.inode().read_at(read as u64, bytes.get_mut(read..).unwrap_or_default())? {
+            match file
+                .inode()
+                .read_at(read as u64, bytes.get_mut(read..).unwrap_or_default())?
+            {
                 0 => break,
                 count => read += count,
             }
@@ -209,8 +297,10 @@ impl DockerHost {
                     Err(errno) => return Err(errno),
                 }
             }
-            let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE;
-            let file = walk.open(path.as_bytes(), flags, 0o644)?.path;
+            let flags = OpenFlags::WRONLY | OpenFlags::CREAT | OpenFlags::TRUNC;
+            let file = walk
+                .open(path.as_bytes(), flags, 0o644, ResolveFlags::empty())?
+                .path;
             let mut written = 0;
             while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
                 written += file.inode().write_at(written as u64, rest)?;
@@ -236,7 +326,11 @@ impl DockerHost {
             return Ok(());
         }
         let value = trees::save(&self.0.upper.root())?;
-        let op = Op::Put { bucket: BUCKET, key: UPPER.into(), value };
+        let op = Op::Put {
+            bucket: BUCKET,
+            key: UPPER.into(),
+            value,
+        };
         self.engine().ports().store.commit(vec![op]).await?;
         self.0.stored.set(generation);
         Ok(())
@@ -248,7 +342,7 @@ impl DockerHost {
         self.engine().executor().spawn(async move {
             loop {
                 let Some(inner) = weak.upgrade() else { return };
-                let sleep = inner.machine.engine.sleep_for(INTERVAL);
+                let sleep = inner.engine.sleep_for(INTERVAL);
                 drop(inner);
                 sleep.await;
                 let Some(inner) = weak.upgrade() else { return };
@@ -288,7 +382,11 @@ impl Terminal {
 
     /// Sets the size.
     pub fn resize(&self, rows: u16, columns: u16) {
-        self.master.resize(WinSize { rows, cols: columns, ..WinSize::default() });
+        self.master.resize(WinSize {
+            rows,
+            cols: columns,
+            ..WinSize::default()
+        });
     }
 
     /// Resolves with the shell's exit code when it ended.
@@ -301,7 +399,7 @@ impl Terminal {
 fn exit_code(status: ExitStatus) -> i32 {
     match status {
         ExitStatus::Code(code) => i32::from(code),
-        ExitStatus::Signal(signal) => 128 + signal.0,
+        ExitStatus::Signal(signal) => 128 + signal.number() as i32,
     }
 }
 
@@ -321,11 +419,15 @@ async fn collect(reader: HostReader) -> Vec<u8> {
 }
 
 /// The root archive as a sealed tree.
-fn unpack_root(kernel: &Kernel, disk: &Quota, archive: &[u8]) -> Result<InodeRef, MachineError> {
-    let tree = Tmpfs::new(&kernel.clock(), disk.clone()).map_err(files("making the host's files"))?;
+fn unpack_root(kernel: &Kernel, disk: &Quota, archive: &[u8]) -> Result<InodeRef, HostError> {
+    let tree =
+        Tmpfs::new(&kernel.clock(), disk.clone()).map_err(files("making the host's files"))?;
     if !archive.is_empty() {
-        let limits = Limits { archive_bytes: disk.bytes(), ..Limits::default() };
-        let bad = |error: crate::layer::LayerError| MachineError::Root(error.to_string());
+        let limits = Limits {
+            archive_bytes: disk.bytes(),
+            ..Limits::default()
+        };
+        let bad = |error: crate::layer::LayerError| HostError::Root(error.to_string());
         let plain = Decompressor::new(archive).map_err(bad)?;
         apply(BufReader::new(plain), &tree.root(), &limits).map_err(bad)?;
     }
@@ -337,16 +439,34 @@ fn unpack_root(kernel: &Kernel, disk: &Quota, archive: &[u8]) -> Result<InodeRef
 fn base_layer(kernel: &Kernel) -> Result<InodeRef, Errno> {
     let tree = Tmpfs::new(&kernel.clock(), Quota::unlimited())?;
     let root = tree.root();
-    let perm = CreatePerm { mode: 0o755, uid: 0, gid: 0 };
+    let perm = CreatePerm {
+        mode: 0o755,
+        uid: 0,
+        gid: 0,
+    };
     for name in ["dev", "etc", "proc", "sys", "run"] {
         root.create(name.as_bytes(), NewNode::Dir, perm)?;
     }
-    root.create(b"tmp", NewNode::Dir, CreatePerm { mode: 0o1777, ..perm })?;
-    root.create(b"root", NewNode::Dir, CreatePerm { mode: 0o700, ..perm })?;
+    root.create(
+        b"tmp",
+        NewNode::Dir,
+        CreatePerm {
+            mode: 0o1777,
+            ..perm
+        },
+    )?;
+    root.create(
+        b"root",
+        NewNode::Dir,
+        CreatePerm {
+            mode: 0o700,
+            ..perm
+        },
+    )?;
     let usr = root.create(b"usr", NewNode::Dir, perm)?;
     let bin = usr.create(b"bin", NewNode::Dir, perm)?;
     let docker = bin.create(b"docker", NewNode::File, perm)?;
-    docker.write_at(0, builtin_docker::PROGRAM)?;
+    docker.write_at(0, b"#!/builtin/docker\n")?;
     tree.seal();
     Ok(root)
 }
@@ -362,14 +482,36 @@ fn mount_all(kernel: &Kernel, root: Rc<Overlay>) -> Result<Rc<MountNs>, Errno> {
     let all: [(&str, Rc<dyn FileSystem>, &str, MountFlags); 6] = [
         ("/proc", filesystem("proc")?, "proc", SECURE),
         ("/dev", dev, "devtmpfs", MountFlags::NOSUID),
-        ("/dev/pts", filesystem("devpts")?, "devpts", MountFlags::NOSUID | MountFlags::NOEXEC),
-        ("/dev/shm", Tmpfs::with_root(&kernel.clock(), Quota::new(64 << 20, 1 << 16), CreatePerm { mode: 0o1777, uid: 0, gid: 0 })?, "tmpfs", SECURE),
+        (
+            "/dev/pts",
+            filesystem("devpts")?,
+            "devpts",
+            MountFlags::NOSUID | MountFlags::NOEXEC,
+        ),
+        (
+            "/dev/shm",
+            Tmpfs::with_root(
+                &kernel.clock(),
+                Quota::new(64 << 20, 1 << 16),
+                CreatePerm {
+                    mode: 0o1777,
+                    uid: 0,
+                    gid: 0,
+                },
+            )?,
+            "tmpfs",
+            SECURE,
+        ),
         ("/sys", filesystem("sysfs")?, "sysfs", SECURE),
         ("/sys/fs/cgroup", filesystem("cgroup2")?, "cgroup2", SECURE),
     ];
     let (top, creds) = (mounts.root(), Creds::root());
     for (at, fs, source, flags) in all {
-        let walk = Walk { root: &top, cwd: &top, creds: &creds };
+        let walk = Walk {
+            root: &top,
+            cwd: &top,
+            creds: &creds,
+        };
         let point = match walk.resolve(at.as_bytes(), ResolveFlags::FOLLOW) {
             Ok(point) => point,
             Err(Errno::ENOENT) => walk.mkdir(at.as_bytes(), 0o755)?,

@@ -19,7 +19,9 @@ pub fn keep(engine: &Engine) {
 async fn rounds(weak: WeakEngine) {
     let mut pause = INTERVAL;
     loop {
-        let Some(sleep) = weak.upgrade().map(|engine| engine.sleep_for(pause)) else { return };
+        let Some(sleep) = weak.upgrade().map(|engine| engine.sleep_for(pause)) else {
+            return;
+        };
         sleep.await;
         let Some(engine) = weak.upgrade() else { return };
         let started = engine.ports().clock.monotonic();
@@ -35,7 +37,12 @@ pub async fn sync(engine: &Engine) {
     for container in engine.containers().all() {
         let (id, wanted, volumes) = {
             let record = container.record();
-            let volumes: Vec<String> = record.mounts.iter().filter(|m| m.r#type == "volume").map(|m| m.name.clone()).collect();
+            let volumes: Vec<String> = record
+                .mounts
+                .iter()
+                .filter(|m| m.r#type == "volume")
+                .map(|m| m.name.clone())
+                .collect();
             (record.id.clone(), record.state.running, volumes)
         };
         if !wanted {

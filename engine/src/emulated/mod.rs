@@ -2,8 +2,11 @@
 //! memory, state in a [`crate::store::Store`].
 
 mod assemble;
+
 mod content;
+mod host;
 mod host_dirs;
+mod keeper;
 mod network;
 mod runtime;
 mod snapshot;
@@ -12,6 +15,7 @@ mod volumes;
 
 pub use assemble::{Machine, Outside, assemble, kernel};
 pub use content::StoredContent;
+pub use host::{DockerHost, HostConfig, HostError, Output, Terminal};
 pub use host_dirs::HostRoot;
 pub use network::EmulatedNetwork;
 pub use runtime::{EmulatedRuntime, Sandboxes};

@@ -20,19 +20,19 @@ use futures::FutureExt;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::api::types::{ContainerConfig, Timestamp};
-use crate::api::{ApiError, Body, Request, Response};
+use crate::Config;
+use crate::api::types::Timestamp;
+use crate::api::{Body, Request, Response};
 use crate::clock::{ManualClock, SeededEntropy};
 use crate::emulated::{EmulatedSnapshots, EmulatedVolumes, HostRoot, StoredContent};
 use crate::engine::{Engine, Ports};
-use crate::executor::RunState;
+use crate::executor::{Executor, JoinHandle, RunState};
 use crate::fetch::NoFetch;
-use crate::image_source::{BaseImage, ImageSource};
+use crate::image::{Import, Progress};
 use crate::layer::Limits;
 use crate::network::{EndpointSpec, Network, NetworkError, NetworkSpec, Publish, Resolver};
 use crate::pipe::Duplex;
 use crate::store::{MemoryStore, Store};
-use crate::{Config, executor::JoinHandle};
 
 use runtime::FakeRuntime;
 
@@ -84,36 +84,6 @@ impl Network for FakeNetwork {
 
     fn traffic(&self, _: &str, _: &str) -> [u64; 4] {
         [10, 1, 20, 2]
-    }
-}
-
-/// One image, `busybox`, without layers.
-struct OneImage;
-
-#[async_trait(?Send)]
-impl ImageSource for OneImage {
-    async fn resolve(&self, reference: &str) -> Result<BaseImage, ApiError> {
-        let id = format!("sha256:{}", "9".repeat(64));
-        if !matches!(reference, "busybox" | "busybox:latest") && reference != id {
-            return Err(ApiError::not_found(format!(
-                "No such image: {reference}:latest"
-            )));
-        }
-        let config = ContainerConfig {
-            env: Some(vec!["PATH=/bin".into()]),
-            cmd: Some(vec!["sh".into()]),
-            ..ContainerConfig::default()
-        };
-        Ok(BaseImage {
-            id,
-            config,
-            layer: None,
-            size: 0,
-        })
-    }
-
-    fn count(&self) -> i64 {
-        1
     }
 }
 
@@ -190,16 +160,47 @@ impl Bench {
             fetch: Rc::new(NoFetch),
             clock: clock.clone(),
             entropy,
+            executor: Executor::new(),
         };
-        let engine = Engine::new(ports, Config::default(), Rc::new(OneImage));
+        let engine = Engine::new(ports, Config::default());
         runtime.set_executor(engine.executor().clone());
-        Bench {
+        let bench = Bench {
             engine,
             clock,
             store,
             network,
             runtime,
+        };
+        bench.settle();
+        if bench.engine.images().find("busybox").is_err() {
+            bench.import_busybox();
         }
+        bench
+    }
+
+    /// An image with one file in it.
+    fn import_busybox(&self) {
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_ustar();
+        header.set_size(0);
+        header.set_mode(0o755);
+        header.set_cksum();
+        tar.append_data(&mut header, "busybox", &b""[..])
+            .expect("in memory");
+        let import = Import {
+            archive: tar.into_inner().expect("in memory").into(),
+            source: "-".into(),
+            tag: Some("busybox:latest".parse().expect("a reference")),
+            message: String::new(),
+            changes: vec!["ENV PATH=/bin".into(), "CMD [\"sh\"]".into()],
+            platform: None,
+        };
+        let images = self.engine.images().clone();
+        let mut imported = self
+            .engine
+            .executor()
+            .run(async move { images.import(import, &Progress::none()).await });
+        self.until(&mut imported).expect("imported");
     }
 
     /// Runs until nothing is left to do but wait for timers.
