@@ -17,9 +17,16 @@ fn scratch(name: &str) -> PathBuf {
 
 fn check(name: &str, files: &[&str]) {
     let dir = scratch(name);
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(format!("{name}.c"));
-    let program = std::env::temp_dir().join(format!("bottleship-c-{}-{name}.bin", std::process::id()));
-    let compiled = Command::new("gcc").args(["-O1", "-w", "-pthread", "-o"]).arg(&program).arg(&source).status();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/programs")
+        .join(format!("{name}.c"));
+    let program =
+        std::env::temp_dir().join(format!("bottleship-c-{}-{name}.bin", std::process::id()));
+    let compiled = Command::new("gcc")
+        .args(["-O1", "-w", "-pthread", "-o"])
+        .arg(&program)
+        .arg(&source)
+        .status();
     if !compiled.is_ok_and(|status| status.success()) {
         println!("skipped: {name}.c (no working gcc)");
         return;
@@ -32,8 +39,15 @@ fn check(name: &str, files: &[&str]) {
         .output()
         .expect("the program runs");
     use std::os::unix::process::ExitStatusExt;
-    let code = output.status.code().or(output.status.signal().map(|signal| 128 + signal)).unwrap_or(-1);
-    let expected = format!("{}exit code {code}", String::from_utf8_lossy(&output.stdout));
+    let code = output
+        .status
+        .code()
+        .or(output.status.signal().map(|signal| 128 + signal))
+        .unwrap_or(-1);
+    let expected = format!(
+        "{}exit code {code}",
+        String::from_utf8_lossy(&output.stdout)
+    );
 
     let mut machine = Machine::new();
     let path = support::bytes(&program);
@@ -44,11 +58,20 @@ fn check(name: &str, files: &[&str]) {
     machine.make_dir(&dir, 0, 0);
     machine.cwd = support::bytes(&dir);
     let output = machine.run(&[path], b"", |_, _| ());
-    let found = format!("{}exit code {}", String::from_utf8_lossy(&output.stdout), output.code);
+    let found = format!(
+        "{}exit code {}",
+        String::from_utf8_lossy(&output.stdout),
+        output.code
+    );
     let _ = std::fs::remove_dir_all(&dir);
     let _ = std::fs::remove_file(&program);
     if is_root() {
-        assert_eq!(expected, found, "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(
+            expected,
+            found,
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     } else {
         println!("skipped: comparing {name} (needs to be root on the host)");
     }

@@ -233,11 +233,9 @@ impl Inner {
             Ok(value) => value,
             Err(Stop::Fail(errno)) => (-i64::from(errno.0)) as u64,
             Err(Stop::NoReturn) => {
-                return if task.state.get() == State::Dead {
-                    Some(Turn::Over)
-                } else {
-                    None
-                };
+                // A builtin that was just executed is polled in a turn of its own.
+                let over = task.state.get() == State::Dead || task.is_builtin();
+                return over.then_some(Turn::Over);
             }
             Err(Stop::Yield) => {
                 self.finish_call(task, 0);
@@ -387,7 +385,8 @@ impl Inner {
                 if task.state.get() != State::Dead {
                     task.body.replace(Body::Builtin(future));
                 }
-                if task.state.get() == State::Runnable {
+                // Woken meanwhile (it may have signalled itself): it is in the queue already.
+                if task.state.get() == State::Runnable && !task.queued.get() {
                     task.state.set(State::Parked);
                 }
             }

@@ -293,7 +293,7 @@ impl Kernel {
             cgroup.remove_task();
             SpawnError::Failed("fork/exec", e)
         })?;
-        let files = open_stdio(&spec.stdio);
+        let files = open_stdio(&root, &spec.stdio);
         let session = Session::new(&numbers);
         let group = ProcessGroup::new(&numbers, session.clone());
         let process = k.new_process(
@@ -452,7 +452,7 @@ fn look_up(walk: &Walk, program: &[u8], path_var: &[u8]) -> Result<(Vec<u8>, Pat
     Err(SpawnError::NotInPath(shown))
 }
 
-fn open_stdio(stdio: &[Stdio; 3]) -> Rc<FdTable> {
+fn open_stdio(root: &Path, stdio: &[Stdio; 3]) -> Rc<FdTable> {
     let files = FdTable::new();
     let mut tty: Option<Rc<OpenFile>> = None;
     for (fd, stdio) in stdio.iter().enumerate() {
@@ -460,12 +460,28 @@ fn open_stdio(stdio: &[Stdio; 3]) -> Rc<FdTable> {
         let file = match stdio {
             Stdio::Null => OpenFile::anon(crate::fs::dev::Null, O_RDWR),
             Stdio::Pipe(end) => end.open(access),
-            Stdio::Tty(pty) => tty
-                .get_or_insert_with(|| OpenFile::anon(SlaveFile::new(pty.0.clone(), None), O_RDWR))
-                .clone(),
+            Stdio::Tty(pty) => tty.get_or_insert_with(|| open_terminal(root, pty)).clone(),
         };
         // A fresh table has room for three.
         let _ = files.set(fd as i32, file, false, 3);
     }
     Rc::new(files)
+}
+
+/// Opens a terminal by its name in `/dev/pts`, so that `ttyname(3)` finds it; without that directory, as it is.
+fn open_terminal(root: &Path, pty: &Pty) -> Rc<OpenFile> {
+    let creds = Creds::root();
+    let name = format!("/dev/pts/{}", pty.0.number);
+    let found = Walk {
+        root,
+        cwd: root,
+        creds: &creds,
+    }
+    .resolve(name.as_bytes(), ResolveFlags::FOLLOW);
+    let inode = found.as_ref().ok().map(|path| path.inode().clone());
+    OpenFile::new(
+        Box::new(SlaveFile::new(pty.0.clone(), inode)),
+        O_RDWR,
+        found.ok(),
+    )
 }

@@ -6,4 +6,4 @@ mod load;
 mod stack;
 
 pub(crate) use exec::read_strings;
-pub use exec::{ExecFile, exec, find};
+pub use exec::{exec, find};

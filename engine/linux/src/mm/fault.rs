@@ -95,7 +95,11 @@ impl Mm {
             return Ok(());
         }
         // Pages that may be written to are mapped one by one: who writes to the file first is then seen by the rest.
-        let around = if area.prot & bottleship_abi::mm::PROT_WRITE == 0 { AROUND } else { 1 };
+        let around = if area.prot & bottleship_abi::mm::PROT_WRITE == 0 {
+            AROUND
+        } else {
+            1
+        };
         let from = first.max(vpn & !(around - 1));
         let to = end.min((vpn & !(around - 1)) + around);
         let prot: Prot = area.prot();

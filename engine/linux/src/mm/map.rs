@@ -163,7 +163,9 @@ impl Mm {
     pub fn file_truncated(&self, file: &InodeRef, size: u64) {
         let keep = size.div_ceil(PAGE) * PAGE;
         for area in self.areas.borrow().values() {
-            let Backing::File { inode, offset, .. } = &area.backing else { continue };
+            let Backing::File { inode, offset, .. } = &area.backing else {
+                continue;
+            };
             if same_inode(inode, file) && offset + area.len() > keep {
                 let start = area.start + keep.saturating_sub(*offset);
                 self.space.borrow_mut().unmap(start / PAGE..area.end / PAGE);
