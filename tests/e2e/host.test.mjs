@@ -195,6 +195,20 @@ describe('what is kept', () => {
     assert.match((await exec('docker images')).stdout, /^crash +test/m);
   });
 
+  test('everything goes out as a tar', LONG, async () => {
+    const names = await page.evaluate(async () => {
+      const tar = await globalThis.bottleship.export();
+      const names = [];
+      for (let at = 0; at + 512 <= tar.length && tar[at]; ) {
+        const text = (from, to) => new TextDecoder().decode(tar.subarray(at + from, at + to)).replace(/\0.*$/s, '');
+        names.push(text(0, 100));
+        at += 512 + Math.ceil(parseInt(text(124, 136), 8) / 512) * 512;
+      }
+      return names;
+    });
+    assert.ok(names.some((n) => n.startsWith('content/sha256:')) && names.some((n) => n.startsWith('host/')), names.join(' '));
+  });
+
   test('a second tab says that the host is open here', LONG, async () => {
     const second = await b.context.newPage();
     await second.goto(`${site.url}/`);

@@ -244,6 +244,10 @@ addEventListener('drop', (e) => {
   if (files.length && host.state.state === 'ready') void pictureReady.then((p) => p.files.bringIn(files));
 });
 
+// A tab that is left may never be asked again.
+document.addEventListener('visibilitychange', () => {
+  if (document.visibilityState === 'hidden' && host.state.state === 'ready') host.call('save').catch(() => {});
+});
 addEventListener('beforeunload', (e) => picture?.files.dirty && e.preventDefault());
 
 // For scripts on the page ------------------------------------------------------------------------------------------------

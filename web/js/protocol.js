@@ -57,7 +57,7 @@
  * @property {(from: string, to: string) => void} rename
  * @property {() => void} reset forgets everything stored; the worker is of no use afterwards
  * @property {() => void} save writes what is not written yet
- * @property {() => Uint8Array} export everything stored, as one archive
+ * @property {() => Uint8Array} export everything stored, as a tar (export.js)
  *
  * What the worker needs of the engine (wasm-bindgen's class in web/src/lib.rs; tests/e2e/double has another):
  * @typedef {object} Engine
@@ -82,7 +82,6 @@
  * @property {(from: string, to: string) => Promise<void>} rename
  * @property {() => Promise<void>} reset
  * @property {() => Promise<void>} save writes what is not written yet
- * @property {() => Promise<Uint8Array>} export
  *
  * @typedef {object} EngineClass
  * @property {(options: { store: string, rootfs?: Uint8Array, site: string }, wake: () => void) =>

@@ -52,6 +52,13 @@ export class PageStore {
     return result(this.#db.transaction('values').objectStore('values').get([bucket, key]));
   }
 
+  /** Everything: bucket and key, and the value. @returns {Promise<[[string, string], Uint8Array][]>} */
+  async all() {
+    const values = this.#db.transaction('values').objectStore('values');
+    const [keys, all] = await Promise.all([result(values.getAllKeys()), result(values.getAll())]);
+    return keys.map((k, i) => [/** @type {[string, string]} */ (k), all[i]]);
+  }
+
   /**
    * All or nothing, and on the disk when it resolves.
    * @param {[string, string, Uint8Array | null][]} ops bucket, key, value; null deletes

@@ -1,5 +1,6 @@
 // The worker that holds the Docker host: runs the engine in slices, carries bytes between it and the page.
 import init, { BottleshipEngine } from 'bottleship-wasm';
+import { exportStore } from './export.js';
 import { SIZE, WINDOW } from './protocol.js';
 
 /** @import { Engine, EngineClass, FromWorker, ToWorker } from './protocol.js' */
@@ -13,6 +14,7 @@ const scope = /** @type {any} */ (globalThis);
 let engine = null;
 /** Page's terminal number → engine's, and the bytes not acknowledged yet. @type {Map<number, { pty: number, unacked: number }>} */
 const terminals = new Map();
+let storeName = '';
 /** @type {Set<number>} */
 const requests = new Set();
 
@@ -124,6 +126,7 @@ function lock(store, steal) {
 /** @param {Extract<ToWorker, { t: 'boot' }>} message */
 async function boot({ module, rootfs, store, steal }) {
   post({ t: 'state', state: 'starting' });
+  storeName = store;
   try {
     // Another tab's worker that is just ending gives its lock back in a moment.
     let free = await lock(store, steal);
@@ -149,7 +152,7 @@ async function call({ id, name, args }) {
   if (!engine) return post({ t: 'failed', id, message: 'the Docker host is not running' });
   try {
     const began = performance.now();
-    const pending = /** @type {any} */ (engine)[name](...args);
+    const pending = name === 'export' ? everything(engine) : /** @type {any} */ (engine)[name](...args);
     wake();
     let value = await pending;
     if (name === 'exec') value = { exitCode: value.exitCode, stdout: value.stdout, stderr: value.stderr, ms: performance.now() - began };
@@ -157,6 +160,12 @@ async function call({ id, name, args }) {
   } catch (error) {
     post({ t: 'failed', id, message: text(error) });
   }
+}
+
+/** @param {Engine} from */
+async function everything(from) {
+  await from.save();
+  return exportStore(storeName);
 }
 
 /** @param {Extract<ToWorker, { t: 'api' }>} message */

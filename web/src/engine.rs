@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use bottleship_engine::api::{Body, Request};
 use bottleship_engine::clock::Clock;
-use bottleship_engine::emulated::{Machine, Outside};
+use bottleship_engine::emulated::{DockerHost, HostConfig, Outside};
 use bottleship_engine::store::{MemoryStore, Store};
 use bottleship_engine::{Config, RunState};
 use bytes::Bytes;
@@ -18,9 +18,8 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::{JsError, JsValue, wasm_bindgen};
 
 use crate::error_text;
-use crate::host::DockerHost;
 use crate::host::files::{Entry, Files, Kind};
-use crate::host::shell::{self, Terminal};
+use crate::host::terminal::Terminal;
 use crate::port::{PageClock, PageEntropy, PageFetch, PageStore};
 use crate::waker::waker;
 
@@ -90,14 +89,14 @@ impl BottleshipEngine {
             clock: Rc::new(PageClock),
             entropy: Rc::new(PageEntropy),
         };
-        let host = DockerHost::start(&rootfs, outside, Machine::default(), config)
+        let machine = HostConfig {
+            root: rootfs,
+            ..HostConfig::default()
+        };
+        let host = DockerHost::boot(outside, machine, config)
             .await
             .map_err(failed)?;
-        host.engine.set_waker(waker(wake.clone()));
-        host.kernel.set_waker(Rc::new(move || {
-            // The function only schedules; there is nobody to tell if it threw.
-            let _ = wake.call0(&JsValue::NULL);
-        }));
+        host.engine().set_waker(waker(wake));
         Ok(BottleshipEngine {
             host,
             store: page_store,
@@ -110,14 +109,10 @@ impl BottleshipEngine {
     /// Runs at most so many guest instructions: 0 when there is more to do, Infinity when nothing is until input
     /// comes, else the ms until then.
     pub fn run(&self, instructions: u32) -> f64 {
-        match self.host.engine.run(instructions.into()) {
+        match self.host.run(instructions.into()) {
             RunState::Runnable => 0.0,
-            RunState::Idle => {
-                self.host.save_soon();
-                f64::INFINITY
-            }
+            RunState::Idle => f64::INFINITY,
             RunState::Sleeping { until } => {
-                self.host.save_soon();
                 let now = PageClock.monotonic();
                 (until.saturating_sub(now) as f64 / 1e6).max(0.01)
             }
@@ -150,7 +145,7 @@ impl BottleshipEngine {
         if let Some(body) = body {
             request = request.body(Bytes::from(body.to_vec()));
         }
-        let answer = answer(self.host.engine.handle(request), head, chunk);
+        let answer = answer(self.host.engine().handle(request), head, chunk);
         let (answer, handle) = abortable(answer);
         self.requests.borrow_mut().insert(id, handle);
         let done = answer.await;
@@ -176,12 +171,12 @@ impl BottleshipEngine {
 
     /// Writes what is not written yet.
     pub async fn save(&self) -> Result<(), JsError> {
-        self.host.save().await.map_err(failed)
+        self.host.sync().await.map_err(failed)
     }
 
     /// Opens a terminal with a shell on it.
     pub fn open(&self, cols: u16, rows: u16) -> Result<u32, JsError> {
-        let terminal = Terminal::open(&self.host.kernel, cols, rows).map_err(failed)?;
+        let terminal = Terminal::new(self.host.open_terminal(rows, cols).map_err(failed)?);
         let number = self.last.get() + 1;
         self.last.set(number);
         self.terminals
@@ -227,19 +222,17 @@ impl BottleshipEngine {
 
     /// Runs a line in a shell.
     pub async fn exec(&self, line: String) -> Result<JsValue, JsError> {
-        let output = shell::exec(&self.host.kernel, &line)
-            .await
-            .map_err(failed)?;
+        let output = self.host.exec(&line).await.map_err(failed)?;
         let text = |bytes: &[u8]| JsValue::from(String::from_utf8_lossy(bytes).into_owned());
         Ok(object([
-            ("exitCode", output.exit_code.into()),
+            ("exitCode", output.code.into()),
             ("stdout", text(&output.stdout)),
             ("stderr", text(&output.stderr)),
         ]))
     }
 
     fn files(&self) -> Files<'_> {
-        Files(&self.host.mounts)
+        Files(self.host.mounts())
     }
 
     /// A file's bytes.

@@ -243,7 +243,5 @@ export class BottleshipEngine {
   async reset() {
     this.state = structuredClone(SCENARIOS.empty);
   }
-  async export() {
-    return new Uint8Array(512);
-  }
+  async save() {}
 }

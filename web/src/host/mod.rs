@@ -1,7 +1,4 @@
-//! The Docker host as the page sees it: its files, its shells.
+//! The Docker host as the page sees it: its files, its terminals.
 
-pub mod docker_host;
 pub mod files;
-pub mod shell;
-
-pub use docker_host::DockerHost;
+pub mod terminal;
