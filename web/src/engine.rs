@@ -50,14 +50,6 @@ fn option(options: &JsValue, name: &str) -> JsValue {
     Reflect::get(options, &name.into()).unwrap_or_default()
 }
 
-/// `localhost:8080/shop` of `http://localhost:8080/shop/`: the site's own registry, and whether it is plain HTTP.
-fn mirror(site: &str) -> (Option<String>, bool) {
-    let plain = site.strip_prefix("http://");
-    let rest = plain.or_else(|| site.strip_prefix("https://"));
-    let registry = rest.map(|rest| rest.trim_end_matches('/').to_owned());
-    (registry, plain.is_some())
-}
-
 #[wasm_bindgen]
 impl BottleshipEngine {
     /// Starts a host: `store` is the database's name, empty to keep nothing; `rootfs` a tar; `site` the address whose
@@ -77,10 +69,8 @@ impl BottleshipEngine {
             None => Rc::new(MemoryStore::default()),
         };
         let site = option(&options, "site").as_string().unwrap_or_default();
-        let (registry, plain) = mirror(&site);
         let config = Config {
-            insecure_registries: registry.iter().filter(|_| plain).cloned().collect(),
-            registry_mirrors: registry.into_iter().collect(),
+            registry_mirrors: vec![site.trim_end_matches('/').to_owned()],
             ..Config::default()
         };
         let outside = Outside {

@@ -318,7 +318,7 @@ export class Picture {
     const tools = [];
     if (this.view === 'host' && model && state === 'ready' && (model.images.length || model.containers.length)) {
       const layout = this.#layout();
-      const button = (/** @type {'stacks' | 'rows' | 'list'} */ which, /** @type {string} */ name) => h('button', { 'aria-pressed': String(layout === which), onclick: () => settings.set({ layout: which }) }, name);
+      const button = (/** @type {'stacks' | 'rows' | 'list'} */ which, /** @type {string} */ name) => h('button', { class: `${which}-choice`, 'aria-pressed': String(layout === which), onclick: () => settings.set({ layout: which }) }, name);
       tools.push(h('div.seg', { role: 'group', 'aria-label': 'Layout' }, button('stacks', 'Stacks'), button('rows', 'Rows'), button('list', 'List')));
       tools.push(h('button.btn.ghost.icon.sm', { 'aria-label': 'Find', title: 'Find  /', onclick: () => this.find() }, icon('search')));
     }
