@@ -154,6 +154,16 @@ pub enum Kind {
     Jz,
     Js,
     Jcc,
+    /// A branch on flags that a comparison or subtraction left earlier in the block.
+    JSubE,
+    JSubB,
+    JSubBe,
+    JSubL,
+    JSubLe,
+    /// The same after a logical operation.
+    JResE,
+    JResS,
+    JResLe,
     Jmp,
     /// Leaves the block by a computed address, or stops the guest.
     Leave,
@@ -519,6 +529,38 @@ ops! {
     StoreX128 = StoreX, B64, Mr, None;
     StoreX128Aligned = StoreX, B64, Mr, None;
     MovXX = MovX, B64, Rr, None;
+    JESub8 = JSubE, B8, I, None;
+    JBSub8 = JSubB, B8, I, None;
+    JBeSub8 = JSubBe, B8, I, None;
+    JLSub8 = JSubL, B8, I, None;
+    JLeSub8 = JSubLe, B8, I, None;
+    JERes8 = JResE, B8, I, None;
+    JSRes8 = JResS, B8, I, None;
+    JLeRes8 = JResLe, B8, I, None;
+    JESub16 = JSubE, B16, I, None;
+    JBSub16 = JSubB, B16, I, None;
+    JBeSub16 = JSubBe, B16, I, None;
+    JLSub16 = JSubL, B16, I, None;
+    JLeSub16 = JSubLe, B16, I, None;
+    JERes16 = JResE, B16, I, None;
+    JSRes16 = JResS, B16, I, None;
+    JLeRes16 = JResLe, B16, I, None;
+    JESub32 = JSubE, B32, I, None;
+    JBSub32 = JSubB, B32, I, None;
+    JBeSub32 = JSubBe, B32, I, None;
+    JLSub32 = JSubL, B32, I, None;
+    JLeSub32 = JSubLe, B32, I, None;
+    JERes32 = JResE, B32, I, None;
+    JSRes32 = JResS, B32, I, None;
+    JLeRes32 = JResLe, B32, I, None;
+    JESub64 = JSubE, B64, I, None;
+    JBSub64 = JSubB, B64, I, None;
+    JBeSub64 = JSubBe, B64, I, None;
+    JLSub64 = JSubL, B64, I, None;
+    JLeSub64 = JSubLe, B64, I, None;
+    JERes64 = JResE, B64, I, None;
+    JSRes64 = JResS, B64, I, None;
+    JLeRes64 = JResLe, B64, I, None;
     JmpFar = Leave, B64, I, None;
     JmpReg = Leave, B64, R, None;
     JmpMem = Leave, B64, Ra, None;
@@ -591,6 +633,12 @@ pub fn pick(kind: Kind, size: Size, form: Form, flags: Flags) -> Option<Code> {
 }
 
 impl Code {
+    /// Whether it is a branch that goes by `Block::next`.
+    pub fn is_branch(self) -> bool {
+        let kind = self.info().kind as u8;
+        self.is_fused() || (Kind::Jz as u8..=Kind::Jmp as u8).contains(&kind)
+    }
+
     /// Whether it is a comparison and a branch in one.
     pub fn is_fused(self) -> bool {
         (Kind::CmpJE as u8..=Kind::TestJLe as u8).contains(&(self.info().kind as u8))

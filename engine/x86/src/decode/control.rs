@@ -2,7 +2,7 @@
 
 use super::liveness::{self, Set};
 use super::lower::{
-    Lower, Raise, Source, T0, ZERO, is_high, number, operand_size, size_of_bytes, with_ea,
+    Lower, Producer, Raise, Source, T0, ZERO, is_high, number, operand_size, size_of_bytes, with_ea,
 };
 use crate::cpu::reg;
 use crate::ops::{Code, Flags, Form, Kind, Op, Size, pick};
@@ -225,10 +225,19 @@ impl Lower<'_> {
                 }
             }
         }
-        self.emit(Op {
-            x: cc(i) & !1,
-            ..Op::new(Code::Jcc)
-        });
+        let kind = match (self.producer, cc(i) >> 1) {
+            (Producer::Sub(size), 1) => Some((Kind::JSubB, size)),
+            (Producer::Sub(size), 2) => Some((Kind::JSubE, size)),
+            (Producer::Sub(size), 3) => Some((Kind::JSubBe, size)),
+            (Producer::Sub(size), 6) => Some((Kind::JSubL, size)),
+            (Producer::Sub(size), 7) => Some((Kind::JSubLe, size)),
+            (Producer::Res(size), 2 | 3) => Some((Kind::JResE, size)),
+            (Producer::Res(size), 4 | 6) => Some((Kind::JResS, size)),
+            (Producer::Res(size), 7) => Some((Kind::JResLe, size)),
+            _ => None,
+        };
+        let code = kind.and_then(|(kind, size)| pick(kind, size, Form::I, Flags::None));
+        self.emit(Op { x: cc(i) & !1, ..Op::new(code.unwrap_or(Code::Jcc)) });
     }
 
     fn loop_(&mut self, i: &Instruction) {

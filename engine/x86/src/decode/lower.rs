@@ -49,6 +49,38 @@ pub struct Lower<'a> {
     pub alone: bool,
     pub next: [u64; 2],
     origin: u16,
+    /// What the flags are from, at this point.
+    pub producer: Producer,
+}
+
+/// What left the lazy flags.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Producer {
+    /// Something in another block, or of several kinds.
+    Unknown,
+    /// a - b.
+    Sub(Size),
+    /// A logical operation: the result, without carry or overflow.
+    Res(Size),
+}
+
+impl Producer {
+    fn after(before: Producer, code: Code) -> Producer {
+        let info = code.info();
+        match info.kind {
+            Kind::Helper => {
+                let compares = matches!(
+                    code,
+                    Code::Ucomisd | Code::Comisd | Code::Ucomiss | Code::Comiss | Code::Fcomi
+                );
+                if (code as u16) < Code::LoadX32 as u16 || compares { Producer::Unknown } else { before }
+            }
+            _ if info.flags == Flags::None => before,
+            Kind::Cmp | Kind::Sub | Kind::Neg => Producer::Sub(info.size),
+            Kind::Test | Kind::And | Kind::Or | Kind::Xor => Producer::Res(info.size),
+            _ => Producer::Unknown,
+        }
+    }
 }
 
 impl<'a> Lower<'a> {
@@ -68,6 +100,7 @@ impl<'a> Lower<'a> {
             alone,
             next: [0; 2],
             origin: 0,
+            producer: Producer::Unknown,
         };
         lower.live = lower.liveness(page.filter(|_| !alone));
         while lower.at < code.len() {
@@ -76,13 +109,8 @@ impl<'a> Lower<'a> {
             lower.at += 1;
             lower.instruction(i);
         }
-        let ended = lower.ops.last().is_some_and(|op| {
-            !matches!(
-                op.code.info().kind,
-                Kind::Jmp | Kind::Jcc | Kind::Jz | Kind::Js | Kind::Leave
-            ) && !op.code.is_fused()
-        });
-        if ended || lower.ops.is_empty() {
+        let ended = lower.ops.last().is_some_and(|op| op.code.is_branch() || op.code.info().kind == Kind::Leave);
+        if !ended {
             let next = code.last().map_or(start, |i| {
                 if i.is_jmp_short_or_near() {
                     i.near_branch_target()
@@ -137,6 +165,7 @@ impl<'a> Lower<'a> {
     }
 
     pub fn emit(&mut self, op: Op) {
+        self.producer = Producer::after(self.producer, op.code);
         self.ops.push(op);
         self.origins.push(self.origin);
     }
