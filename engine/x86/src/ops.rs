@@ -165,6 +165,8 @@ pub enum Kind {
     JResS,
     JResLe,
     Jmp,
+    /// Two ops in one: this one's code, and the next one's.
+    Pair,
     /// Leaves the block by a computed address, or stops the guest.
     Leave,
     /// A function of `(cpu, mem, &Op) -> bool`, callable alone.
@@ -561,6 +563,84 @@ ops! {
     JERes64 = JResE, B64, I, None;
     JSRes64 = JResS, B64, I, None;
     JLeRes64 = JResLe, B64, I, None;
+    Mov64RrMov64Rr = Pair, B64, I, None;
+    StoreX128AlignedStoreX128Aligned = Pair, B64, I, None;
+    PopRunRet = Pair, B64, I, None;
+    Push64RMov64Rr = Pair, B64, I, None;
+    Add64RiCmp8MiJE = Pair, B64, I, None;
+    Mov64RrPush64R = Pair, B64, I, None;
+    PushRunMov64Rr = Pair, B64, I, None;
+    Load8RbAdd64Ri = Pair, B64, I, None;
+    Mov64RrCallFar = Pair, B64, I, None;
+    Pop64RRet = Pair, B64, I, None;
+    Load64RbLoad64Rb = Pair, B64, I, None;
+    Load64RbSub64RmF = Pair, B64, I, None;
+    Load64RmStore64Br = Pair, B64, I, None;
+    Sub64RmFJz64 = Pair, B64, I, None;
+    Add64RiStore8Mi = Pair, B64, I, None;
+    Store8MiTest8RrJE = Pair, B64, I, None;
+    Add64RiFPopRun = Pair, B64, I, None;
+    Load32RbLoad32Rb = Pair, B64, I, None;
+    Store64BrMovWide = Pair, B64, I, None;
+    Load32RbAnd32Ri = Pair, B64, I, None;
+    Load64RbStore64Br = Pair, B64, I, None;
+    LoadLow8Test8RrJE = Pair, B64, I, None;
+    Mov64RrPopRun = Pair, B64, I, None;
+    Mov64RrSub64Ri = Pair, B64, I, None;
+    Load8RbCmp8Ri = Pair, B64, I, None;
+    Mov32RrAnd32Ri = Pair, B64, I, None;
+    LoadLow8Cmp8RmJE = Pair, B64, I, None;
+    Load32RbLoad64Rb = Pair, B64, I, None;
+    Push64RMov32Rr = Pair, B64, I, None;
+    Load64RbMov64Rr = Pair, B64, I, None;
+    Mov64RrLoadLow8 = Pair, B64, I, None;
+    Store64BrStore64Br = Pair, B64, I, None;
+    Store64BrLoad64Rb = Pair, B64, I, None;
+    Lea64RbJESub8 = Pair, B64, I, None;
+    Load64RbCallFar = Pair, B64, I, None;
+    Load64RbJmpReg = Pair, B64, I, None;
+    Mov32RrMovsx32To64Rr = Pair, B64, I, None;
+    LoadLow8Add64Rr = Pair, B64, I, None;
+    Add64RrCmp8MrJE = Pair, B64, I, None;
+    LoadLow8Cmp8MrJE = Pair, B64, I, None;
+    Load64RbMovWide = Pair, B64, I, None;
+    PushRunSub64Ri = Pair, B64, I, None;
+    Load64RbLea64Rb = Pair, B64, I, None;
+    Load64RbTest64RrJE = Pair, B64, I, None;
+    Mov64RrLoad32Rb = Pair, B64, I, None;
+    Load64RbLoad64Rm = Pair, B64, I, None;
+    Mov32RrPush64R = Pair, B64, I, None;
+    Push64RLea64Rb = Pair, B64, I, None;
+    Add64RiTest8RrJE = Pair, B64, I, None;
+    Push64RSub64Ri = Pair, B64, I, None;
+    Load64RbMov32Rr = Pair, B64, I, None;
+    Mov32RrMov64Rr = Pair, B64, I, None;
+    Load64RmTest64RrJE = Pair, B64, I, None;
+    Mov64RrTest64RrJE = Pair, B64, I, None;
+    MovWideCmp8MiJE = Pair, B64, I, None;
+    Mov32RrMov32Rr = Pair, B64, I, None;
+    And32RiFJz32 = Pair, B64, I, None;
+    Mov32RrXor32Rr = Pair, B64, I, None;
+    Rol32RiMov32Rr = Pair, B64, I, None;
+    Mov32RrRol32Ri = Pair, B64, I, None;
+    Rol32RiXor32Rr = Pair, B64, I, None;
+    Xor32RrAnd32Rr = Pair, B64, I, None;
+    Add32RrMov32Rr = Pair, B64, I, None;
+    MovWideCallFar = Pair, B64, I, None;
+    Mov64RrLoad64Rb = Pair, B64, I, None;
+    Add64RiAdd64Ri = Pair, B64, I, None;
+    Load32RbTest32RrJE = Pair, B64, I, None;
+    MovWideMovWide = Pair, B64, I, None;
+    Add64RiCmp64RiJE = Pair, B64, I, None;
+    Mov64RrCall = Pair, B64, I, None;
+    Add64RiCmp64RrJE = Pair, B64, I, None;
+    Lea64RbCallFar = Pair, B64, I, None;
+    Add32RiCmp32RrJE = Pair, B64, I, None;
+    Store64BrStore32Br = Pair, B64, I, None;
+    Load64RbAdd64Ri = Pair, B64, I, None;
+    Load8RbTest8RrJE = Pair, B64, I, None;
+    Load32RbCmp32RrJE = Pair, B64, I, None;
+    Load64RbCmp64RrJE = Pair, B64, I, None;
     JmpFar = Leave, B64, I, None;
     JmpReg = Leave, B64, R, None;
     JmpMem = Leave, B64, Ra, None;
@@ -615,7 +695,7 @@ const INDEX: [Option<Code>; SLOTS] = {
     let mut i = 0;
     while i < TABLE.len() {
         let row = TABLE[i];
-        if !matches!(row.kind, Kind::Helper | Kind::Leave) {
+        if !matches!(row.kind, Kind::Helper | Kind::Leave | Kind::Pair) {
             index[slot(row.kind, row.size, row.form, row.flags)] = Some(row.code);
         }
         i += 1;
@@ -648,4 +728,108 @@ impl Code {
         static ROWS: &[Info] = TABLE;
         &ROWS[self as usize]
     }
+}
+
+macro_rules! pairs {
+    ($($first:ident $second:ident = $pair:ident;)*) => {
+        /// The code that does the work of two ops in a row. It replaces the first one's; their operands stay.
+        pub fn pair(first: Code, second: Code) -> Option<Code> {
+            match (first, second) {
+                $((Code::$first, Code::$second) => Some(Code::$pair),)*
+                _ => None,
+            }
+        }
+
+        impl Code {
+            /// The codes of the two ops that a pair stands for.
+            pub fn halves(self) -> Option<(Code, Code)> {
+                match self {
+                    $(Code::$pair => Some((Code::$first, Code::$second)),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+// The most frequent ones of shells, awk, sort, gzip, sed and hashes.
+pairs! {
+    Mov64Rr Mov64Rr = Mov64RrMov64Rr;
+    StoreX128Aligned StoreX128Aligned = StoreX128AlignedStoreX128Aligned;
+    PopRun Ret = PopRunRet;
+    Push64R Mov64Rr = Push64RMov64Rr;
+    Add64Ri Cmp8MiJE = Add64RiCmp8MiJE;
+    Mov64Rr Push64R = Mov64RrPush64R;
+    PushRun Mov64Rr = PushRunMov64Rr;
+    Load8Rb Add64Ri = Load8RbAdd64Ri;
+    Mov64Rr CallFar = Mov64RrCallFar;
+    Pop64R Ret = Pop64RRet;
+    Load64Rb Load64Rb = Load64RbLoad64Rb;
+    Load64Rb Sub64RmF = Load64RbSub64RmF;
+    Load64Rm Store64Br = Load64RmStore64Br;
+    Sub64RmF Jz64 = Sub64RmFJz64;
+    Add64Ri Store8Mi = Add64RiStore8Mi;
+    Store8Mi Test8RrJE = Store8MiTest8RrJE;
+    Add64RiF PopRun = Add64RiFPopRun;
+    Load32Rb Load32Rb = Load32RbLoad32Rb;
+    Store64Br MovWide = Store64BrMovWide;
+    Load32Rb And32Ri = Load32RbAnd32Ri;
+    Load64Rb Store64Br = Load64RbStore64Br;
+    LoadLow8 Test8RrJE = LoadLow8Test8RrJE;
+    Mov64Rr PopRun = Mov64RrPopRun;
+    Mov64Rr Sub64Ri = Mov64RrSub64Ri;
+    Load8Rb Cmp8Ri = Load8RbCmp8Ri;
+    Mov32Rr And32Ri = Mov32RrAnd32Ri;
+    LoadLow8 Cmp8RmJE = LoadLow8Cmp8RmJE;
+    Load32Rb Load64Rb = Load32RbLoad64Rb;
+    Push64R Mov32Rr = Push64RMov32Rr;
+    Load64Rb Mov64Rr = Load64RbMov64Rr;
+    Mov64Rr LoadLow8 = Mov64RrLoadLow8;
+    Store64Br Store64Br = Store64BrStore64Br;
+    Store64Br Load64Rb = Store64BrLoad64Rb;
+    Lea64Rb JESub8 = Lea64RbJESub8;
+    Load64Rb CallFar = Load64RbCallFar;
+    Load64Rb JmpReg = Load64RbJmpReg;
+    Mov32Rr Movsx32To64Rr = Mov32RrMovsx32To64Rr;
+    LoadLow8 Add64Rr = LoadLow8Add64Rr;
+    Add64Rr Cmp8MrJE = Add64RrCmp8MrJE;
+    LoadLow8 Cmp8MrJE = LoadLow8Cmp8MrJE;
+    Load64Rb MovWide = Load64RbMovWide;
+    PushRun Sub64Ri = PushRunSub64Ri;
+    Load64Rb Lea64Rb = Load64RbLea64Rb;
+    Load64Rb Test64RrJE = Load64RbTest64RrJE;
+    Mov64Rr Load32Rb = Mov64RrLoad32Rb;
+    Load64Rb Load64Rm = Load64RbLoad64Rm;
+    Mov32Rr Push64R = Mov32RrPush64R;
+    Push64R Lea64Rb = Push64RLea64Rb;
+    Add64Ri Test8RrJE = Add64RiTest8RrJE;
+    Push64R Sub64Ri = Push64RSub64Ri;
+    Load64Rb Mov32Rr = Load64RbMov32Rr;
+    Mov32Rr Mov64Rr = Mov32RrMov64Rr;
+    Load64Rm Test64RrJE = Load64RmTest64RrJE;
+    Mov64Rr Test64RrJE = Mov64RrTest64RrJE;
+    MovWide Cmp8MiJE = MovWideCmp8MiJE;
+    Mov32Rr Mov32Rr = Mov32RrMov32Rr;
+    And32RiF Jz32 = And32RiFJz32;
+    Mov32Rr Xor32Rr = Mov32RrXor32Rr;
+    Rol32Ri Mov32Rr = Rol32RiMov32Rr;
+    Mov32Rr Rol32Ri = Mov32RrRol32Ri;
+    Rol32Ri Xor32Rr = Rol32RiXor32Rr;
+    Xor32Rr And32Rr = Xor32RrAnd32Rr;
+    Add32Rr Mov32Rr = Add32RrMov32Rr;
+    MovWide CallFar = MovWideCallFar;
+    Mov64Rr Load64Rb = Mov64RrLoad64Rb;
+    Add64Ri Add64Ri = Add64RiAdd64Ri;
+    Load32Rb Test32RrJE = Load32RbTest32RrJE;
+    MovWide MovWide = MovWideMovWide;
+    Add64Ri Cmp64RiJE = Add64RiCmp64RiJE;
+    Mov64Rr Call = Mov64RrCall;
+    Add64Ri Cmp64RrJE = Add64RiCmp64RrJE;
+    Lea64Rb CallFar = Lea64RbCallFar;
+    Add32Ri Cmp32RrJE = Add32RiCmp32RrJE;
+    Store64Br Store32Br = Store64BrStore32Br;
+    Load64Rb Add64Ri = Load64RbAdd64Ri;
+    Load8Rb Test8RrJE = Load8RbTest8RrJE;
+    Load32Rb Cmp32RrJE = Load32RbCmp32RrJE;
+    Load64Rb Cmp64RrJE = Load64RbCmp64RrJE;
 }

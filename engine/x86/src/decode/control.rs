@@ -237,7 +237,10 @@ impl Lower<'_> {
             _ => None,
         };
         let code = kind.and_then(|(kind, size)| pick(kind, size, Form::I, Flags::None));
-        self.emit(Op { x: cc(i) & !1, ..Op::new(code.unwrap_or(Code::Jcc)) });
+        self.emit(Op {
+            x: cc(i) & !1,
+            ..Op::new(code.unwrap_or(Code::Jcc))
+        });
     }
 
     fn loop_(&mut self, i: &Instruction) {

@@ -4,7 +4,7 @@ use super::liveness::{self, Set};
 use crate::code::Draft;
 use crate::cpu::reg;
 use crate::exit::Exit;
-use crate::ops::{Code, Flags, Form, Kind, Op, Size, pick};
+use crate::ops::{Code, Flags, Form, Kind, Op, Size, pair, pick};
 use bottleship_page::PAGE_SIZE;
 use iced_x86::{Instruction, OpKind, Register};
 
@@ -73,7 +73,11 @@ impl Producer {
                     code,
                     Code::Ucomisd | Code::Comisd | Code::Ucomiss | Code::Comiss | Code::Fcomi
                 );
-                if (code as u16) < Code::LoadX32 as u16 || compares { Producer::Unknown } else { before }
+                if (code as u16) < Code::LoadX32 as u16 || compares {
+                    Producer::Unknown
+                } else {
+                    before
+                }
             }
             _ if info.flags == Flags::None => before,
             Kind::Cmp | Kind::Sub | Kind::Neg => Producer::Sub(info.size),
@@ -109,7 +113,10 @@ impl<'a> Lower<'a> {
             lower.at += 1;
             lower.instruction(i);
         }
-        let ended = lower.ops.last().is_some_and(|op| op.code.is_branch() || op.code.info().kind == Kind::Leave);
+        let ended = lower
+            .ops
+            .last()
+            .is_some_and(|op| op.code.is_branch() || op.code.info().kind == Kind::Leave);
         if !ended {
             let next = code.last().map_or(start, |i| {
                 if i.is_jmp_short_or_near() {
@@ -120,12 +127,29 @@ impl<'a> Lower<'a> {
             });
             lower.jump(next);
         }
+        if !alone {
+            lower.join_pairs();
+        }
         Draft {
             start,
             next: lower.next,
             count: code.len() as u32,
             ops: lower.ops,
             origins: lower.origins,
+        }
+    }
+
+    /// Makes one op of two where there is a code for both.
+    fn join_pairs(&mut self) {
+        let mut at = 0;
+        while let Some([first, second]) = self.ops.get(at..at + 2) {
+            match pair(first.code, second.code) {
+                Some(code) => {
+                    self.ops[at].code = code;
+                    at += 2;
+                }
+                None => at += 1,
+            }
         }
     }
 
