@@ -1,5 +1,6 @@
 //! The Docker Engine API: requests in, responses out, no sockets.
 
+mod build;
 mod containers;
 pub mod error;
 mod exec;

@@ -7,7 +7,7 @@ use super::error::{ApiError, ErrorKind};
 use super::message::{ApiVersion, Body, Call, Request, Response};
 use super::query::{Query, decode};
 use super::types::ErrorResponse;
-use super::{ApiResult, containers, exec, images, info, networks, system, volumes};
+use super::{ApiResult, build, containers, exec, images, info, networks, system, volumes};
 use crate::engine::Engine;
 
 /// Answers a request.
@@ -141,6 +141,8 @@ async fn route(call: Call, method: &Method, path: &[&str]) -> ApiResult {
         ("GET", ["events"]) => system::events(call).await,
         ("GET", ["info"]) => info::info(call).await,
         ("GET", ["system", "df"]) => info::disk_usage(call).await,
+        ("POST", ["build"]) => build::build(call).await,
+        ("POST", ["build", "prune"]) => build::prune(call).await,
         (_, ["containers", rest @ ..]) => containers::route(call, method, rest).await,
         (_, ["images", rest @ ..]) => images::route(call, method, rest).await,
         ("POST", ["commit"]) => images::commit(call).await,
