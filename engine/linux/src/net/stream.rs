@@ -56,6 +56,8 @@ struct Connection {
     waits: [WaitQueue; 2],
     errors: [Cell<Option<Errno>>; 2],
     gone: [Cell<bool>; 2],
+    /// The other side reset the connection.
+    dead: [Cell<bool>; 2],
     /// Reacts to what is written to this side, for ends without a process.
     services: [RefCell<Option<Service>>; 2],
 }
@@ -74,6 +76,7 @@ pub fn pair(flavor: Flavor) -> (End, End) {
         waits: Default::default(),
         errors: Default::default(),
         gone: Default::default(),
+        dead: Default::default(),
         services: Default::default(),
     });
     let other = connection.clone();
@@ -151,7 +154,7 @@ impl End {
             return Err(errno);
         }
         let out = self.out();
-        if out.finished.get() {
+        if out.finished.get() || self.connection.dead[self.side].get() {
             return Err(Errno::EPIPE);
         }
         if self.peer_gone() || out.refused.get() {
@@ -221,25 +224,21 @@ impl End {
                 },
             };
         }
-        // What is attached comes with the first byte it was sent with, and ends the read after it.
+        // What is attached comes with the first byte it was sent with, and the read ends with the
+        // bytes it was sent with.
         let mut marks = inward.marks.borrow_mut();
         let at = inward.read.get();
         let mut received = Received::default();
+        let mut max = buf.len().min(data.len());
         if let Some(mark) = marks.front()
-            && mark.start <= at
+            && mark.start < at + max as u64
         {
+            max = max.min((mark.end - at) as usize);
             received.attached = match peek {
                 true => mark.attached.clone(),
                 false => marks.pop_front().map(|m| m.attached).unwrap_or_default(),
             };
         }
-        let next = marks
-            .iter()
-            .find(|m| m.start > at)
-            .map_or(u64::MAX, |m| m.start);
-        let max = buf
-            .len()
-            .min(usize::try_from(next - at).unwrap_or(usize::MAX));
         let n = match peek {
             true => copy(&data, &mut buf[..max]),
             false => take(&mut data, &mut buf[..max]),
@@ -316,6 +315,7 @@ impl End {
     /// Closes this side with a reset, so that the other one gets `ECONNRESET`.
     pub fn reset(&self) {
         self.connection.errors[1 - self.side].set(Some(Errno::ECONNRESET));
+        self.connection.dead[1 - self.side].set(true);
     }
 
     /// Readiness.

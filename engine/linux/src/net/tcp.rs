@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::{Rc, Weak};
 
 use bottleship_abi::Errno;
-use bottleship_abi::poll::{POLLERR, POLLHUP};
+use bottleship_abi::poll::{POLLERR, POLLHUP, POLLRDHUP};
 use bottleship_abi::socket::SOMAXCONN;
 use bottleship_vfs::CapSet;
 
@@ -306,7 +306,7 @@ impl TcpState {
     pub fn poll(&self, table: &mut PollTable) -> u32 {
         table.add(&self.wait);
         let failed = if self.error.get().is_some() {
-            IN | OUT | POLLERR | POLLHUP
+            IN | OUT | POLLERR | POLLHUP | POLLRDHUP
         } else {
             0
         };

@@ -287,7 +287,7 @@ impl Protocol for Udp {
             ready |= IN;
         }
         if self.0.error.get().is_some() {
-            ready |= IN | POLLERR;
+            ready |= POLLERR;
         }
         match self.0.shut.get() {
             (true, true) => ready |= IN | POLLRDHUP | POLLHUP,

@@ -346,27 +346,28 @@ impl Protocol for Unix {
         let Addr::Unix(name) = addr else {
             return Err(Errno::EINVAL);
         };
-        if *self.0.name.borrow() != UnixAddr::Unnamed {
-            return Err(Errno::EINVAL);
-        }
+        let bound = *self.0.name.borrow() != UnixAddr::Unnamed;
         self.0.owner.set(ucred(cx));
         match name {
-            UnixAddr::Unnamed => self.0.bind_automatically(),
-            UnixAddr::Abstract(name) => self.0.bind_abstract(name.clone()),
             UnixAddr::Path(path) => {
                 let mode = 0o777 & !cx.t.fs().umask.get();
-                let made = cx.walk(AT_FDCWD, path, |walk| {
-                    walk.mknod(path, NewNode::Socket, mode)
-                });
-                let made = made.map_err(|e| {
-                    if e == Errno::EEXIST {
-                        Errno::EADDRINUSE
-                    } else {
-                        e
+                cx.walk(AT_FDCWD, path, |walk| {
+                    let made = walk.mknod(path, NewNode::Socket, mode);
+                    let made = match made {
+                        Err(Errno::EEXIST) => return Err(Errno::EADDRINUSE),
+                        made => made?,
+                    };
+                    // Linux makes the file before it looks whether the socket has a name.
+                    if bound {
+                        walk.unlink(path)?;
+                        return Err(Errno::EINVAL);
                     }
-                })?;
-                self.0.bind_inode(made.inode(), path.clone())
+                    self.0.bind_inode(made.inode(), path.clone())
+                })
             }
+            _ if bound => Err(Errno::EINVAL),
+            UnixAddr::Unnamed => self.0.bind_automatically(),
+            UnixAddr::Abstract(name) => self.0.bind_abstract(name.clone()),
         }
     }
 

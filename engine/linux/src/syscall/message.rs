@@ -11,8 +11,8 @@ use super::socket::{SocketFile, read_addr, write_addr};
 use super::{Args, Cx, Stop, SysResult};
 use crate::kernel::file::OpenFile;
 use crate::kernel::task::Resume;
-use crate::net::Addr;
 use crate::net::socket::{Attached, Received};
+use crate::net::{Addr, UnixAddr};
 
 /// One call moves at most this much.
 const MAX: u64 = 0x7fff_f000;
@@ -226,19 +226,18 @@ pub(super) fn recvfrom(cx: &Cx, a: &Args) -> SysResult {
     let socket = SocketFile::get(cx, a[0])?;
     let got = receive(cx, &socket, &one_span(a[1], a[2]), a[3] as u32)?;
     if a[4] != 0 {
-        match &got.received.from {
+        match sender_of(&got.received) {
             Some(from) => write_addr(cx, from, socket.family, a[4], a[5])?,
-            None if socket.is_stream() => cx.write_mem(a[5], &0u32.to_le_bytes())?,
-            None => write_addr(
-                cx,
-                &Addr::Unix(Default::default()),
-                socket.family,
-                a[4],
-                a[5],
-            )?,
+            None => cx.write_mem(a[5], &0u32.to_le_bytes())?,
         }
     }
     Ok(got.n)
+}
+
+/// Where a message comes from, unless that has no name.
+fn sender_of(received: &Received) -> Option<&Addr> {
+    let unnamed = Addr::Unix(UnixAddr::Unnamed);
+    received.from.as_ref().filter(|from| **from != unnamed)
 }
 
 pub(super) fn sendmsg(cx: &Cx, a: &Args) -> SysResult {
@@ -304,10 +303,7 @@ fn receive_message(cx: &Cx, fd: u64, at: u64, flags: u32) -> SysResult {
     let header = read_header(cx, at)?;
     let got = receive(cx, &socket, &header.spans, flags)?;
     let mut out_flags = if got.truncated { MSG_TRUNC } else { 0 };
-    if socket.kind == SOCK_SEQPACKET && got.received.len > 0 {
-        out_flags |= MSG_EOR;
-    }
-    let name = match &got.received.from {
+    let name = match sender_of(&got.received) {
         Some(from) => from.encode(socket.family),
         None => Vec::new(),
     };

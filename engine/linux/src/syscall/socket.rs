@@ -51,6 +51,20 @@ pub(super) fn read_addr(cx: &Cx, at: u64, len: u64) -> Result<Addr, Errno> {
     Addr::parse(&cx.read_vec(at, len)?)
 }
 
+/// An address for `bind` and `connect`: long enough for the socket's family.
+fn own_addr(cx: &Cx, socket: &Socket, at: u64, len: u64) -> Result<Addr, Errno> {
+    let addr = read_addr(cx, at, len)?;
+    let least = match socket.family {
+        AF_INET => 16,
+        AF_INET6 => 24,
+        _ => 0,
+    };
+    match addr != Addr::Unspec && (len as u32) < least {
+        true => Err(Errno::EINVAL),
+        false => Ok(addr),
+    }
+}
+
 /// Writes as much of an address as the caller has room for, and its whole length.
 pub(super) fn write_addr(
     cx: &Cx,
@@ -91,7 +105,7 @@ pub(super) fn socketpair(cx: &Cx, a: &Args) -> SysResult {
 
 pub(super) fn bind(cx: &Cx, a: &Args) -> SysResult {
     let socket = SocketFile::get(cx, a[0])?;
-    let addr = read_addr(cx, a[1], a[2])?;
+    let addr = own_addr(cx, &socket, a[1], a[2])?;
     socket.inner.bind(cx, &addr)?;
     Ok(0)
 }
@@ -105,7 +119,7 @@ pub(super) fn listen(cx: &Cx, a: &Args) -> SysResult {
 
 pub(super) fn connect(cx: &Cx, a: &Args) -> SysResult {
     let socket = SocketFile::get(cx, a[0])?;
-    let addr = read_addr(cx, a[1], a[2])?;
+    let addr = own_addr(cx, &socket, a[1], a[2])?;
     let nonblocking = socket.0.nonblocking();
     let mut result = socket.inner.connect(cx, &addr);
     if result == Err(Errno::EINPROGRESS) && !nonblocking {
