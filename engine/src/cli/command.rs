@@ -315,6 +315,8 @@ pub fn parse(
         Ok(())
     };
     let mut rest = args.iter();
+    // Asked for, but a wrong flag after it is still told first.
+    let mut help = false;
     while let Some(arg) = rest.next() {
         if arg == "--" {
             m.args.extend(rest.cloned());
@@ -325,8 +327,9 @@ pub fn parse(
                 Some((n, v)) => (n, Some(v)),
                 None => (long, None),
             };
-            if name == "help" {
-                return Err(Refusal::Help { short: false });
+            if name == "help" && inline.is_none_or(|v| go_bool(v) == Some(true)) {
+                help = true;
+                continue;
             }
             if name.is_empty() || name.starts_with('-') {
                 return usage(format!("bad flag syntax: {arg}"));
@@ -388,6 +391,9 @@ pub fn parse(
                 break;
             }
         }
+    }
+    if help {
+        return Err(Refusal::Help { short: false });
     }
     Ok(m)
 }

@@ -46,7 +46,9 @@ pub const GLOBAL: &[Flag] = &[
 
 /// `docker COMMAND --help`, `width` columns wide.
 pub fn command(c: &Command, path: &str, width: usize) -> String {
-    let mut out = format!("Usage:  {}\n\n{}\n", c.usage_line(path), c.about);
+    // A second usage line follows the first at once.
+    let gap = if c.about.starts_with('\t') { "" } else { "\n" };
+    let mut out = format!("Usage:  {}\n{gap}{}\n", c.usage_line(path), c.about);
     if c.names.len() > 1 {
         let names: Vec<String> = c.names.iter().map(|n| format!("docker {n}")).collect();
         let _ = write!(out, "\nAliases:\n  {}\n", names.join(", "));

@@ -238,7 +238,9 @@ fn global(argv: &[String], host: &dyn Host) -> Result<Global, Refusal> {
     };
     let context = match matches.get("context") {
         Some(c) => Some(c.to_string()),
-        None => host.env("DOCKER_CONTEXT").filter(|c| !c.is_empty()),
+        // An address in the environment wins over a context there.
+        None if address.is_empty() => host.env("DOCKER_CONTEXT").filter(|c| !c.is_empty()),
+        None => None,
     };
     Ok(Global {
         matches,
@@ -296,6 +298,14 @@ pub async fn run(argv: &[String], host: &dyn Host, transport: &dyn Transport) ->
         cli.out(&format!("Docker version {VERSION}, build {GIT_COMMIT}\n"))
             .await;
         return 0;
+    }
+    if let Some(name) = cli.context.as_ref().filter(|c| *c != "default") {
+        let why = context::not_found(&cli, name).text;
+        cli.err(&format!(
+            "Failed to initialize: unable to resolve docker endpoint: {why}\n"
+        ))
+        .await;
+        return 1;
     }
     if let Err(text) = config::check_address(&cli.address) {
         cli.err(&format!(

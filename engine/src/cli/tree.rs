@@ -75,6 +75,7 @@ fn unknown(path: &str, word: &str) -> Failure {
 
 /// Finds and runs the command `args` begin with.
 pub async fn dispatch(cli: &Cli<'_>, args: &[String]) -> Result<(), Failure> {
+    build::warn(cli, args).await;
     let mut group = "";
     let mut rest = args;
     let mut helping = false;
@@ -89,7 +90,12 @@ pub async fn dispatch(cli: &Cli<'_>, args: &[String]) -> Result<(), Failure> {
             format!("docker {group}")
         };
         let Some((word, tail)) = rest.split_first() else {
-            cli.out(&group_help(group, cli)).await;
+            let text = group_help(group, cli);
+            if !group.is_empty() {
+                cli.err(&text).await;
+            } else {
+                cli.out(&text).await;
+            }
             return Ok(());
         };
         if word.starts_with('-') && word.len() > 1 && !group.is_empty() {
@@ -154,7 +160,6 @@ async fn execute(
             return Ok(());
         }
         Err(Refusal::Usage(text)) => {
-            build::warn_before_usage(cli, command).await;
             return Err(Failure::new(format!(
                 "{text}\n\nUsage:  {}\n\nRun '{path} --help' for more information",
                 command.usage_line(&path)
@@ -163,7 +168,6 @@ async fn execute(
         }
     };
     if let Err(text) = command.check_args(&path, matches.args.len()) {
-        build::warn_before_usage(cli, command).await;
         return Err(Failure::new(text));
     }
     for f in command.flags.iter().filter(|f| matches.given(f.name)) {
@@ -174,7 +178,6 @@ async fn execute(
                 "running on windows, but the Docker daemon is running on linux".to_string()
             }
         };
-        build::warn_before_usage(cli, command).await;
         return Err(Failure::new(format!(
             "\"--{}\" is only supported on a Docker daemon {what}",
             f.name

@@ -1,7 +1,7 @@
 //! `docker image build`: build an image from a Dockerfile.
 
 use super::context::{Context, Prepared};
-use super::{DEPRECATED, buildkit, classic};
+use super::{buildkit, classic};
 use crate::cli::config::{base64, decode_auth};
 use crate::cli::container::opts::{object, parse_extra_host, parse_ulimit, size};
 use crate::cli::jsonmessage::{Display, Documents};
@@ -119,7 +119,6 @@ pub const COMMAND: Command = Command {
 
 async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
     if classic(cli)? {
-        cli.err(DEPRECATED).await;
         return run_classic(cli, m).await;
     }
     buildkit::run(cli, m).await

@@ -31,8 +31,10 @@ fn classic(cli: &Cli<'_>) -> Result<bool, Failure> {
 const DEPRECATED: &str = "DEPRECATED: The legacy builder is deprecated and will be removed in a future release.\n            BuildKit is currently disabled; enable it by removing the DOCKER_BUILDKIT=0\n            environment-variable.\n\n";
 
 /// Docker warns about the classic builder before anything else it says.
-pub async fn warn_before_usage(cli: &Cli<'_>, command: &Command) {
-    if command.names.contains(&"build") && matches!(classic(cli), Ok(true)) {
+pub async fn warn(cli: &Cli<'_>, args: &[String]) {
+    let word = |i: usize| args.get(i).map_or("", |a| a.as_str());
+    let builds = matches!(word(0), "build" | "builder") || (word(0), word(1)) == ("image", "build");
+    if builds && matches!(classic(cli), Ok(true)) {
         cli.err(DEPRECATED).await;
     }
 }

@@ -45,7 +45,7 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
             ))
             .await?
     {
-        return Err(Failure::new("builder prune has been cancelled"));
+        return Ok(());
     }
     let (text, reclaimed) = prune(cli, m.on("all"), size(m, "keep-storage"), filters).await?;
     cli.out(&text).await;

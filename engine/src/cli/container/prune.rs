@@ -26,7 +26,7 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
             .confirm("WARNING! This will remove all stopped containers.\nAre you sure you want to continue?")
             .await?
     {
-        return Err(Failure::new("container prune has been cancelled"));
+        return Ok(());
     }
     let (text, reclaimed) = prune(cli, &filters).await?;
     cli.out(&text).await;

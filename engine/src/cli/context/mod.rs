@@ -33,7 +33,7 @@ impl Cli<'_> {
 }
 
 /// Docker's text for a context that is not there.
-fn not_found(cli: &Cli<'_>, name: &str) -> Failure {
+pub(in crate::cli) fn not_found(cli: &Cli<'_>, name: &str) -> Failure {
     use sha2::{Digest, Sha256};
     let id = hex::encode(Sha256::digest(name.as_bytes()));
     Failure::new(format!(

@@ -41,7 +41,7 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
             ))
             .await?
     {
-        return Err(Failure::new("image prune has been cancelled"));
+        return Ok(());
     }
     let (text, reclaimed) = prune(cli, all, filters).await?;
     cli.out(&text).await;

@@ -28,7 +28,7 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
             )
             .await?
     {
-        return Err(Failure::new("network prune has been cancelled"));
+        return Ok(());
     }
     let text = prune(cli, &filters).await?;
     cli.out(&text).await;

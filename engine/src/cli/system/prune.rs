@@ -67,7 +67,7 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
             .confirm(&format!("{text}\nAre you sure you want to continue?"))
             .await?
         {
-            return Err(Failure::new("system prune has been cancelled"));
+            return Ok(());
         }
     }
     let mut total = 0;

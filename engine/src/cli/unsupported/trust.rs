@@ -31,7 +31,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         names: &["trust signer add"],
-        usage: "OPTIONS NAME REPOSITORY [REPOSITORY...]",
+        usage: "OPTIONS NAME REPOSITORY [REPOSITORY...] ",
         about: "Add a signer",
         args: Args::Min(2),
         flags: &[Flag::long(

@@ -48,7 +48,7 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
             ))
             .await?
     {
-        return Err(Failure::new("volume prune has been cancelled"));
+        return Ok(());
     }
     let (text, reclaimed) = prune(cli, &filters).await?;
     cli.out(&text).await;
