@@ -4,7 +4,7 @@ mod args;
 
 use crate::node::*;
 use crate::print::{plain, quote};
-use crate::value::{INTERFACE, Value};
+use crate::value::{Func, INTERFACE, Value};
 use crate::{Error, Functions, MissingKey, Template, funcs};
 
 /// Templates that call themselves deeper than this stop with Go's text.
@@ -464,14 +464,7 @@ impl<'a> State<'a> {
                 if let Some(f) = s.fields.iter().find(|f| f.name == name) {
                     if let Value::Func(func) = &f.value {
                         let func = func.clone();
-                        let argv = self.arguments(dot, name, &func.params, None, args, last)?;
-                        return match (func.body)(&argv) {
-                            Ok(v) => Ok(Val::of(v)),
-                            Err(e) => {
-                                self.at = (o.pos, At::Operand(o));
-                                self.error(&format!("error calling {name}: {e}"))
-                            }
-                        };
+                        return self.method(dot, name, &func, o, args, last);
                     }
                     if has_args {
                         // Docker's rows have methods where other structs have fields.
@@ -489,6 +482,10 @@ impl<'a> State<'a> {
                 }
             }
             Value::Map(m) => {
+                if let Some(Value::Func(func)) = m.entries.get(name) {
+                    let func = func.clone();
+                    return self.method(dot, name, &func, o, args, last);
+                }
                 if has_args {
                     return self.error(&format!("{name} is not a method but has arguments"));
                 }
@@ -510,6 +507,25 @@ impl<'a> State<'a> {
             _ => {}
         }
         self.error(&format!("can't evaluate field {name} in type {type_name}"))
+    }
+
+    fn method(
+        &mut self,
+        dot: &Val,
+        name: &str,
+        func: &Func,
+        o: &'a Operand,
+        args: &'a [Operand],
+        last: Option<Val>,
+    ) -> Result<Val> {
+        let argv = self.arguments(dot, name, &func.params, None, args, last)?;
+        match (func.body)(&argv) {
+            Ok(v) => Ok(Val::of(v)),
+            Err(e) => {
+                self.at = (o.pos, At::Operand(o));
+                self.error(&format!("error calling {name}: {e}"))
+            }
+        }
     }
 
     fn function(

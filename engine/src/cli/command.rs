@@ -407,13 +407,16 @@ impl Command {
     /// The text of a wrong number of arguments, in Docker's words.
     pub fn check_args(&self, path: &str, n: usize) -> Result<(), String> {
         let plural = |n: usize| if n == 1 { "argument" } else { "arguments" };
+        // `SRun` is docker's own slip.
         let (text, see) = match self.args {
             Args::None if n > 0 => ("accepts no arguments".to_string(), "Run"),
             Args::Exact(want) if n != want => (format!("requires {want} {}", plural(want)), "Run"),
             Args::Min(min) if n < min => {
                 (format!("requires at least {min} {}", plural(min)), "See")
             }
-            Args::Max(max) if n > max => (format!("requires at most {max} {}", plural(max)), "Run"),
+            Args::Max(max) if n > max => {
+                (format!("requires at most {max} {}", plural(max)), "SRun")
+            }
             Args::Range(min, max) if n < min || n > max => (
                 format!("requires at least {min} and at most {max} {}", plural(max)),
                 "Run",

@@ -74,19 +74,27 @@ pub fn render(format: &str, default_table: &str, rows: &Rows) -> Result<String, 
     if !table {
         return Ok(body);
     }
-    let header = Value::map(
-        "string",
-        rows.headers
-            .iter()
-            .map(|(f, h)| (Rc::from(*f), Value::from(*h)))
-            .collect(),
-    );
+    let mut header: std::collections::BTreeMap<Rc<str>, Value> = rows
+        .headers
+        .iter()
+        .map(|(f, h)| (Rc::from(*f), Value::from(*h)))
+        .collect();
+    header.insert("Label".into(), Value::Func(text_method(label_heading)));
+    let header = Value::map("string", header);
     let mut text = String::new();
     // As in docker, a template the header cannot follow leaves it cut short.
     let _ = template.execute_to(&mut text, &header, MissingKey::Invalid, Functions::Header);
     text.push('\n');
     text.push_str(&body);
     Ok(tabwriter::table(&text))
+}
+
+/// The heading of a column of labels: the last part of the label's name.
+fn label_heading(name: &str) -> String {
+    name.rsplit('.')
+        .next()
+        .unwrap_or(name)
+        .replace(['-', '_'], " ")
 }
 
 /// Executes a `--format` over one value, without a line feed.

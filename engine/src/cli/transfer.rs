@@ -110,7 +110,7 @@ impl Cli<'_> {
         }
         if self.host.stat(&path, true).await.is_ok_and(|i| i.is_dir()) {
             return Err(Failure::new(format!(
-                "failed to {what} {}: invalid output path: cannot write to a directory",
+                "failed to {what} {}: cannot write to a directory",
                 if what == "export" {
                     "container"
                 } else {

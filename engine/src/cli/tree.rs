@@ -91,7 +91,7 @@ pub async fn dispatch(cli: &Cli<'_>, args: &[String]) -> Result<(), Failure> {
         };
         let Some((word, tail)) = rest.split_first() else {
             let text = group_help(group, cli);
-            if !group.is_empty() {
+            if !helping {
                 cli.err(&text).await;
             } else {
                 cli.out(&text).await;
@@ -102,14 +102,14 @@ pub async fn dispatch(cli: &Cli<'_>, args: &[String]) -> Result<(), Failure> {
             return match parse(&[], false, rest) {
                 Err(Refusal::Help { short }) => {
                     if short {
-                        cli.err("Flag shorthand -h has been deprecated, use --help\n")
+                        cli.out("Flag shorthand -h has been deprecated, use --help\n")
                             .await;
                     }
                     cli.out(&group_help(group, cli)).await;
                     Ok(())
                 }
                 Err(Refusal::Usage(text)) => Err(Failure::new(format!(
-                    "{text}\n\nUsage:  {path} COMMAND\n\nRun '{path} --help' for more information"
+                    "{text}\n\nUsage:  {path}\n\nRun '{path} --help' for more information"
                 ))
                 .with_code(125)),
                 Ok(_) => Err(unknown(&path, word)),
@@ -153,7 +153,7 @@ async fn execute(
         Ok(m) => m,
         Err(Refusal::Help { short }) => {
             if short {
-                cli.err("Flag shorthand -h has been deprecated, use --help\n")
+                cli.out("Flag shorthand -h has been deprecated, use --help\n")
                     .await;
             }
             cli.out(&help::command(command, &path, cli.width())).await;

@@ -248,11 +248,6 @@ pub fn ago(now: Duration, seconds: i64) -> String {
     format!("{} ago", human_duration(Duration::from_secs(age as u64)))
 }
 
-/// How long ago, without the word.
-pub fn human_ago(now: Duration, seconds: i64) -> String {
-    ago(now, seconds).trim_end_matches(" ago").to_string()
-}
-
 /// `stringid.TruncateID`: without the algorithm, the first 12 digits.
 pub fn short_id(id: &str) -> &str {
     let id = id.split_once(':').map_or(id, |(_, hex)| hex);

@@ -82,7 +82,11 @@ fn a_container_lives_as_docker_tells_it() {
         "container stop",
         "container destroy",
     ];
-    let told: Vec<String> = bench.actions().into_iter().filter(|action| !action.starts_with("image")).collect();
+    let told: Vec<String> = bench
+        .actions()
+        .into_iter()
+        .filter(|action| !action.starts_with("image"))
+        .collect();
     assert_eq!(told, expected);
 }
 

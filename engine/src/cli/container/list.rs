@@ -45,6 +45,8 @@ pub const COMMAND: Command = Command {
 const TABLE: &str =
     "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
 
+const RAW: &str = "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\nstate: {{- pad .State 1 0}}\nstatus: {{- pad .Status 1 0}}\nnames: {{.Names}}\nlabels: {{- pad .Labels 1 0}}\nports: {{- pad .Ports 1 0}}\n";
+
 /// Fields and headings.
 pub const HEADERS: &[(&str, &str)] = &[
     ("ID", "CONTAINER ID"),
@@ -80,7 +82,9 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
         m.on("size") || (format.contains(".Size") && !quiet) || (m.on("size") && format == "json");
     if !format.is_empty() {
         let probe = row(&J::Null, true, cli);
-        let (template, _) = formatter::template(&format, &default)?;
+        // As given: docker names columns in the text it was given.
+        let template = bottleship_gotmpl::Template::parse("", &format)
+            .map_err(|e| Failure::new(format!("failed to parse template: {e}")))?;
         template
             .execute(&probe, bottleship_gotmpl::MissingKey::Invalid)
             .map_err(|e| Failure::new(format!("failed to execute template: {e}")))?;
@@ -110,6 +114,12 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
         }
         cli.out(&out).await;
         return Ok(());
+    }
+    if format == "raw" {
+        format = RAW.to_string();
+        if m.on("size") {
+            format.push_str("size: {{.Size}}\n");
+        }
     }
     let rows = Rows {
         headers: HEADERS,

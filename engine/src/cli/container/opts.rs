@@ -105,13 +105,6 @@ pub fn check_value(name: &str, value: &str, s: &str) -> Check<()> {
                 .map_err(|_: String| "bad format of filter (expected name=value)".to_string())
             }
         }
-        ("aux-address" | "ipam-opt" | "opt" | "driver-opt", _) => {
-            if s.contains('=') || name != "aux-address" {
-                Ok(())
-            } else {
-                Err(format!("invalid key value pair: {s}"))
-            }
-        }
         _ => Ok(()),
     }
 }

@@ -31,7 +31,8 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
         let (port, proto) = m.arg(1).split_once('/').unwrap_or((m.arg(1), "tcp"));
         if port.parse::<u16>().is_err() {
             return Err(Failure::new(format!(
-                "Error: invalid port ({port}): invalid syntax"
+                "Error: invalid port ({port}): strconv.ParseUint: parsing {}: invalid syntax",
+                quote(port)
             )));
         }
         let bindings = ports.items(&format!("{port}/{proto}"));

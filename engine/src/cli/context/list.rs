@@ -57,10 +57,7 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
         },
     )?)
     .await;
-    if !cli.address.is_empty()
-        && cli.host.env("DOCKER_HOST").is_some_and(|h| !h.is_empty())
-        && !m.on("quiet")
-    {
+    if !cli.address.is_empty() && cli.host.env("DOCKER_HOST").is_some_and(|h| !h.is_empty()) {
         cli.err("Warning: DOCKER_HOST environment variable overrides the active context. To use a context, either set the global --context flag, or unset DOCKER_HOST environment variable.\n").await;
     }
     Ok(())

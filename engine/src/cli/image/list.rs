@@ -81,6 +81,15 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
     if m.on("quiet") && formatter::is_table(&format) {
         format = "{{.ID}}".into();
     }
+    if format == "raw" {
+        let digest = if digests { "digest: {{.Digest}}\n" } else { "" };
+        format = format!(
+            "repository: {{{{.Repository}}}}\ntag: {{{{.Tag}}}}\n{digest}image_id: {{{{.ID}}}}\ncreated_at: {{{{.CreatedAt}}}}\nvirtual_size: {{{{.Size}}}}\n"
+        );
+        if m.on("quiet") {
+            format = "image_id: {{.ID}}".into();
+        }
+    }
     let wanted = digests || format.contains("{{.Digest}}");
     let truncate = !m.on("no-trunc");
     let rows = images

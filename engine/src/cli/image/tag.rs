@@ -17,7 +17,7 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
     let (source, target) = (m.arg(0), m.arg(1));
     let bad = |what: &str, e: &dyn std::fmt::Display| {
         Failure::new(format!(
-            "error parsing reference: {} is not a valid repository/tag: {e}",
+            "Error parsing reference: {} is not a valid repository/tag: {e}",
             quote(what)
         ))
     };

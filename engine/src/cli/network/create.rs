@@ -157,9 +157,6 @@ fn ipam(m: &Matches) -> Result<Vec<J>, Failure> {
                 "multiple overlapping subnet configuration is not supported",
             ));
         }
-        if cidr(a).is_none() {
-            return Err(Failure::new(format!("invalid CIDR address: {a}")));
-        }
     }
     let mut pools: Vec<J> = subnets.iter().map(|s| json!({"Subnet": s})).collect();
     let mut place = |address: &str, field: &str, label: &str, what: &str| -> Result<(), Failure> {

@@ -49,6 +49,14 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
     if m.on("quiet") && formatter::is_table(&format) {
         format = "{{.ID}}".into();
     }
+    if format == "raw" {
+        format = if m.on("quiet") {
+            "network_id: {{.ID}}"
+        } else {
+            "network_id: {{.ID}}\nname: {{.Name}}\ndriver: {{.Driver}}\nscope: {{.Scope}}\n"
+        }
+        .into();
+    }
     let truncate = !m.on("no-trunc");
     let rows = networks
         .into_iter()

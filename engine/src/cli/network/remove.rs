@@ -29,7 +29,8 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
         }
     }
     if failed {
-        Err(Failure::status(1))
+        // What docker says of a status without a text.
+        Err(Failure::new("exit status 1"))
     } else {
         Ok(())
     }

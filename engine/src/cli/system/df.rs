@@ -31,7 +31,7 @@ const HEADERS: &[(&str, &str)] = &[
     ("Size", "SIZE"),
     ("Reclaimable", "RECLAIMABLE"),
 ];
-const IMAGES: &str = "table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.VirtualSize}}\t{{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}";
+const IMAGES: &str = "table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}";
 const CONTAINERS: &str = "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t{{.RunningFor}}\t{{.Status}}\t{{.Names}}";
 const VOLUMES: &str = "table {{.Name}}\t{{.Links}}\t{{.Size}}";
 const CACHE: &str = "table {{.ID}}\t{{.CacheType}}\t{{.Size}}\t{{.CreatedSince}}\t{{.LastUsedSince}}\t{{.UsageCount}}\t{{.Shared}}";
@@ -189,9 +189,8 @@ fn cache_row(cli: &Cli<'_>, c: &J, truncate: bool) -> Value {
         id.push('*');
     }
     let time = |name: &str| units::parse_rfc3339(c.text(name));
-    let since = |name: &str| {
-        time(name).map_or_else(String::new, |(s, _)| units::human_ago(cli.host.now(), s))
-    };
+    let since =
+        |name: &str| time(name).map_or_else(String::new, |(s, _)| units::ago(cli.host.now(), s));
     let at = |name: &str| time(name).map_or_else(String::new, |(s, n)| units::go_time(s, n));
     formatter::row(
         "*formatter.buildCacheContext",

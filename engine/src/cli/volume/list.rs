@@ -57,6 +57,14 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
     if m.on("quiet") && formatter::is_table(&format) {
         format = "{{.Name}}".into();
     }
+    if format == "raw" {
+        format = if m.on("quiet") {
+            "name: {{.Name}}"
+        } else {
+            "name: {{.Name}}\ndriver: {{.Driver}}\n"
+        }
+        .into();
+    }
     let rows = volumes.into_iter().map(row).collect();
     cli.out(&formatter::render(
         &format,
