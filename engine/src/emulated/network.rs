@@ -1,12 +1,14 @@
-//! The [`Network`] on the emulated kernel: sandboxes are its network namespaces.
+//! The [`Network`] on the emulated kernel: sandboxes are its network namespaces, networks its bridges.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use async_trait::async_trait;
-use bottleship_linux::{Kernel, NetNs};
+use bottleship_linux::abi::Errno;
+use bottleship_linux::net::Protocol as Transport;
+use bottleship_linux::{Bridge, BridgeConfig, DnsAnswer, Kernel, NetNs, Published};
 
 use super::runtime::Sandboxes;
 use crate::network::{
@@ -15,17 +17,16 @@ use crate::network::{
 
 struct Sandbox {
     namespace: NetNs,
-    endpoints: BTreeMap<String, EndpointSpec>,
-    published: Vec<Publish>,
-    resolver: Option<Resolver>,
+    /// Names of interfaces by endpoint.
+    endpoints: BTreeMap<String, String>,
+    /// Ports are published for as long as these are held.
+    published: Vec<Published>,
 }
 
 #[derive(Default)]
 struct State {
-    networks: BTreeMap<String, NetworkSpec>,
+    networks: BTreeMap<String, Bridge>,
     sandboxes: BTreeMap<String, Sandbox>,
-    /// Ports of the host that are taken.
-    taken: BTreeSet<(Protocol, IpAddr, u16)>,
 }
 
 /// Networks between containers of one emulated kernel.
@@ -55,23 +56,34 @@ fn missing(what: &str, name: &str) -> NetworkError {
     NetworkError::Failed(format!("{what} {name} not found"))
 }
 
-/// Whether listening on both addresses of one port is impossible.
-fn overlap(a: IpAddr, b: IpAddr) -> bool {
-    a == b || (a.is_ipv4() == b.is_ipv4() && (a.is_unspecified() || b.is_unspecified()))
-}
-
 #[async_trait(?Send)]
 impl Network for EmulatedNetwork {
     async fn create_network(&self, spec: &NetworkSpec) -> Result<(), NetworkError> {
-        self.state
+        let addresses = spec.subnets.iter();
+        let bridge = self.kernel.new_bridge(BridgeConfig {
+            name: spec.bridge.clone(),
+            addresses: addresses
+                .map(|(subnet, gateway)| (*gateway, subnet.prefix))
+                .collect(),
+            internal: spec.internal,
+            inter_container: spec.inter_container,
+        });
+        let old = self
+            .state
             .borrow_mut()
             .networks
-            .insert(spec.id.clone(), spec.clone());
+            .insert(spec.id.clone(), bridge);
+        if let Some(old) = old {
+            self.kernel.remove_bridge(&old);
+        }
         Ok(())
     }
 
     async fn delete_network(&self, id: &str) -> Result<(), NetworkError> {
-        self.state.borrow_mut().networks.remove(id);
+        let gone = self.state.borrow_mut().networks.remove(id);
+        if let Some(bridge) = gone {
+            self.kernel.remove_bridge(&bridge);
+        }
         Ok(())
     }
 
@@ -81,11 +93,17 @@ impl Network for EmulatedNetwork {
         resolver: Option<Resolver>,
     ) -> Result<(), NetworkError> {
         let namespace = self.kernel.new_net_ns();
+        if let Some(resolver) = resolver {
+            // There is nobody outside to ask for other names.
+            namespace.set_resolver(Rc::new(move |question| match resolver(&question.name) {
+                Some(addresses) => DnsAnswer::Addresses(addresses),
+                None => DnsAnswer::NoSuchName,
+            }));
+        }
         let made = Sandbox {
             namespace,
             endpoints: BTreeMap::new(),
             published: Vec::new(),
-            resolver,
         };
         self.state
             .borrow_mut()
@@ -95,12 +113,10 @@ impl Network for EmulatedNetwork {
     }
 
     async fn delete_sandbox(&self, sandbox: &str) -> Result<(), NetworkError> {
-        let mut state = self.state.borrow_mut();
-        if let Some(gone) = state.sandboxes.remove(sandbox) {
-            for publish in gone.published {
-                state
-                    .taken
-                    .remove(&(publish.protocol, publish.host_ip, publish.host_port));
+        let gone = self.state.borrow_mut().sandboxes.remove(sandbox);
+        if let Some(gone) = gone {
+            for interface in gone.endpoints.values() {
+                gone.namespace.remove_interface(interface);
             }
         }
         Ok(())
@@ -108,50 +124,60 @@ impl Network for EmulatedNetwork {
 
     async fn connect(&self, sandbox: &str, endpoint: &EndpointSpec) -> Result<(), NetworkError> {
         let mut state = self.state.borrow_mut();
-        if !state.networks.contains_key(&endpoint.network) {
-            return Err(missing("network", &endpoint.network));
-        }
-        let sandbox = state
-            .sandboxes
-            .get_mut(sandbox)
-            .ok_or_else(|| missing("sandbox", sandbox))?;
-        sandbox
+        let bridge = state.networks.get(&endpoint.network).cloned();
+        let bridge = bridge.ok_or_else(|| missing("network", &endpoint.network))?;
+        let found = state.sandboxes.get_mut(sandbox);
+        let found = found.ok_or_else(|| missing("sandbox", sandbox))?;
+        found.namespace.add_interface(
+            &bridge,
+            &endpoint.interface,
+            endpoint.mac,
+            &[(endpoint.address, endpoint.prefix)],
+            endpoint.gateway,
+        );
+        found
             .endpoints
-            .insert(endpoint.id.clone(), endpoint.clone());
+            .insert(endpoint.id.clone(), endpoint.interface.clone());
         Ok(())
     }
 
     async fn disconnect(&self, sandbox: &str, endpoint: &str) -> Result<(), NetworkError> {
-        if let Some(sandbox) = self.state.borrow_mut().sandboxes.get_mut(sandbox) {
-            sandbox.endpoints.remove(endpoint);
+        let mut state = self.state.borrow_mut();
+        if let Some(sandbox) = state.sandboxes.get_mut(sandbox)
+            && let Some(interface) = sandbox.endpoints.remove(endpoint)
+        {
+            sandbox.namespace.remove_interface(&interface);
         }
         Ok(())
     }
 
     async fn publish(&self, sandbox: &str, publish: &Publish) -> Result<(), NetworkError> {
+        let transport = match publish.protocol {
+            Protocol::Tcp => Transport::Tcp,
+            Protocol::Udp => Transport::Udp,
+            Protocol::Sctp => {
+                let text = "SCTP ports are not supported on the emulated network".to_owned();
+                return Err(NetworkError::Failed(text));
+            }
+        };
         let mut state = self.state.borrow_mut();
-        let is_taken = state.taken.iter().any(|(protocol, address, port)| {
-            (*protocol, *port) == (publish.protocol, publish.host_port)
-                && overlap(*address, publish.host_ip)
-        });
-        if is_taken {
-            return Err(NetworkError::PortInUse(format!(
-                "{}:{}",
-                publish.host_ip, publish.host_port
-            )));
+        let found = state.sandboxes.get_mut(sandbox);
+        let found = found.ok_or_else(|| missing("sandbox", sandbox))?;
+        let host = SocketAddr::new(publish.host_ip, publish.host_port);
+        let to = SocketAddr::new(publish.container_ip, publish.container_port);
+        match self.kernel.publish(transport, host, &found.namespace, to) {
+            Ok(published) => {
+                found.published.push(published);
+                Ok(())
+            }
+            Err(Errno::EADDRINUSE) => Err(NetworkError::PortInUse(host.to_string())),
+            Err(errno) => Err(NetworkError::Failed(errno.to_string())),
         }
-        let found = state
-            .sandboxes
-            .get_mut(sandbox)
-            .ok_or_else(|| missing("sandbox", sandbox))?;
-        found.published.push(publish.clone());
-        state
-            .taken
-            .insert((publish.protocol, publish.host_ip, publish.host_port));
-        Ok(())
     }
 
-    fn traffic(&self, _sandbox: &str, _interface: &str) -> [u64; 4] {
-        [0; 4]
+    fn traffic(&self, sandbox: &str, interface: &str) -> [u64; 4] {
+        let state = self.state.borrow();
+        let found = state.sandboxes.get(sandbox);
+        found.map_or([0; 4], |sandbox| sandbox.namespace.traffic(interface))
     }
 }
