@@ -16,7 +16,7 @@ use bottleship_vfs::{
 use futures::future::join;
 
 use super::assemble::{Machine, Outside, assemble, kernel as make_kernel};
-use super::{HostRoot, keeper, trees};
+use super::{HostRoot, builtin_docker, keeper, trees};
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::executor::RunState;
@@ -130,6 +130,7 @@ impl DockerHost {
             Rc::new(HostRoot::new(root)),
             config,
         )?;
+        builtin_docker::register(&kernel, &engine);
 
         let stored = Cell::new(upper.generation());
         let this = DockerHost(Rc::new(Inner {
@@ -466,7 +467,7 @@ fn base_layer(kernel: &Kernel) -> Result<InodeRef, Errno> {
     let usr = root.create(b"usr", NewNode::Dir, perm)?;
     let bin = usr.create(b"bin", NewNode::Dir, perm)?;
     let docker = bin.create(b"docker", NewNode::File, perm)?;
-    docker.write_at(0, b"#!/builtin/docker\n")?;
+    docker.write_at(0, builtin_docker::PROGRAM)?;
     tree.seal();
     Ok(root)
 }

@@ -3,6 +3,7 @@
 
 mod assemble;
 
+mod builtin_docker;
 mod content;
 mod host;
 mod host_dirs;
