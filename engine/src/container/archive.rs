@@ -36,6 +36,30 @@ pub fn resolve_in(fs: &Rc<dyn FileSystem>, path: &str) -> Option<InodeRef> {
         .map(|found| found.inode().clone())
 }
 
+/// Makes a directory of a tree with its parents, as dockerd does for a
+/// container's working directory.
+pub fn make_dirs(fs: &Rc<dyn FileSystem>, path: &str) -> Result<(), Errno> {
+    let mounts = MountNs::new(fs.clone(), "overlay", MountFlags::empty());
+    let (root, creds) = (mounts.root(), Creds::root());
+    let walk = Walk {
+        root: &root,
+        cwd: &root,
+        creds: &creds,
+    };
+    let path = clean_path(path);
+    let ends = path.match_indices('/').map(|(at, _)| at).skip(1);
+    for end in ends.chain([path.len()]) {
+        let part = path.get(..end).unwrap_or(&path).as_bytes();
+        match walk.resolve(part, ResolveFlags::FOLLOW) {
+            Ok(found) if found.attr()?.is_dir() => {}
+            Ok(_) => return Err(Errno::ENOTDIR),
+            Err(Errno::ENOENT) => drop(walk.mkdir(part, 0o755)?),
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
 fn resolve(mounts: &MountNs, path: &str, flags: ResolveFlags) -> Result<Path, Errno> {
     let root = mounts.root();
     let creds = Creds::root();

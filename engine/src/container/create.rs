@@ -15,6 +15,8 @@ use crate::api::types::{
 use crate::engine::Engine;
 use crate::image_source::{BaseImage, ImageSource};
 use crate::networking::{check_settings, network_of_mode};
+use crate::snapshot::RootFs;
+use bottleship_vfs::Errno;
 
 const SHM_SIZE: i64 = 64 << 20;
 /// What containers do not see, unless privileged.
@@ -129,7 +131,8 @@ async fn make(
         config.hostname = other.record().config.hostname.clone();
     }
     let layer = image.as_ref().and_then(|image| image.layer.clone());
-    engine.ports().snapshots.prepare(id, layer.as_ref()).await?;
+    let rootfs = engine.ports().snapshots.prepare(id, layer.as_ref()).await?;
+    make_working_dir(&rootfs, &config.working_dir)?;
     let Mounts {
         points,
         copy_up,
@@ -168,6 +171,16 @@ async fn make(
     }
     container.save(engine).await?;
     Ok(container)
+}
+
+fn make_working_dir(rootfs: &RootFs, dir: &str) -> Result<(), ApiError> {
+    if matches!(dir, "" | "/") {
+        return Ok(());
+    }
+    super::archive::make_dirs(&rootfs.fs, dir).map_err(|errno| match errno {
+        Errno::ENOTDIR => ApiError::system(format!("Cannot mkdir: {dir} is not a directory")),
+        errno => ApiError::system(format!("mkdir {dir}: {errno}")),
+    })
 }
 
 fn reserve_name(engine: &Engine, name: &str, id: &str) -> Result<String, ApiError> {
