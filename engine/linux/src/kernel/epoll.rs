@@ -47,10 +47,10 @@ fn key(fd: i32, file: &Rc<OpenFile>) -> (i32, usize) {
 impl Epoll {
     /// `EPOLL_CTL_ADD`.
     pub fn add(&self, fd: i32, file: &Rc<OpenFile>, interest: Interest) -> Result<(), Errno> {
-        if let Some(other) = file.downcast::<Epoll>() {
-            if std::ptr::eq(other, self) || other.reaches(self, 0) {
-                return Err(Errno::ELOOP);
-            }
+        if let Some(other) = file.downcast::<Epoll>()
+            && (std::ptr::eq(other, self) || other.reaches(self, 0))
+        {
+            return Err(Errno::ELOOP);
         }
         let mut items = self.items.borrow_mut();
         items.retain(|_, item| item.file.strong_count() > 0);

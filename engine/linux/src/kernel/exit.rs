@@ -127,12 +127,10 @@ impl Inner {
         let process = &task.process;
         self.release_user_state(task);
         let last = process.tasks().is_empty();
-        if last {
-            if let Ok(mm) = task.mm() {
-                process
-                    .max_rss
-                    .set(process.max_rss.get().max(mm.peak_pages() * 4));
-            }
+        if last && let Ok(mm) = task.mm() {
+            process
+                .max_rss
+                .set(process.max_rss.get().max(mm.peak_pages() * 4));
         }
         process
             .dead_instructions
@@ -223,10 +221,10 @@ impl Inner {
                     *child.parent.borrow_mut() = Rc::downgrade(reaper);
                     child.exit_signal.set(Some(Signal::SIGCHLD));
                     reaper.children.borrow_mut().push(child.clone());
-                    if child.is_zombie() {
-                        if let Life::Zombie(status) = child.life.get() {
-                            notify_parent(&child, ChildChange::Exited(status));
-                        }
+                    if child.is_zombie()
+                        && let Life::Zombie(status) = child.life.get()
+                    {
+                        notify_parent(&child, ChildChange::Exited(status));
                     }
                 }
                 None => {

@@ -248,11 +248,11 @@ impl Inner {
             task.clear_child_tid.set(args.child_tid);
         }
         let child_view = task.tid_in(task.pid_ns());
-        if has(CLONE_CHILD_SETTID) {
-            if let Ok(mm) = task.mm() {
-                // Like Linux, a bad address here is the child's misfortune, not an error.
-                let _ = mm.write(args.child_tid, &child_view.to_le_bytes());
-            }
+        if has(CLONE_CHILD_SETTID)
+            && let Ok(mm) = task.mm()
+        {
+            // Like Linux, a bad address here is the child's misfortune, not an error.
+            let _ = mm.write(args.child_tid, &child_view.to_le_bytes());
         }
         if has(CLONE_PARENT_SETTID) {
             let _ = cx.write_mem(args.parent_tid, &task.tid_in(parent.pid_ns()).to_le_bytes());

@@ -167,10 +167,10 @@ impl Watches {
         let Ok(attr) = path.attr() else { return };
         let dir_bit = if attr.is_dir() { IN_ISDIR } else { 0 };
         self.tell((attr.dev, attr.ino), mask | dir_bit, 0, b"");
-        if let Some(parent) = path.dentry.parent() {
-            if let Ok(up) = parent.inode().attr() {
-                self.tell((up.dev, up.ino), mask | dir_bit, 0, &path.dentry.name());
-            }
+        if let Some(parent) = path.dentry.parent()
+            && let Ok(up) = parent.inode().attr()
+        {
+            self.tell((up.dev, up.ino), mask | dir_bit, 0, &path.dentry.name());
         }
     }
 

@@ -78,10 +78,10 @@ struct BuiltinWaker {
 
 impl Wake for BuiltinWaker {
     fn wake(self: Arc<Self>) {
-        if let Ok(mut woken) = self.woken.lock() {
-            if !woken.contains(&self.tid) {
-                woken.push(self.tid);
-            }
+        if let Ok(mut woken) = self.woken.lock()
+            && !woken.contains(&self.tid)
+        {
+            woken.push(self.tid);
         }
     }
 }

@@ -163,11 +163,11 @@ impl Process {
 
     /// Lets a process made with `stopped` run.
     pub fn start(&self) {
-        if self.held.take() {
-            if let Some(task) = self.process.task() {
-                task.state.set(State::Runnable);
-                task.sched.enqueue(&task);
-            }
+        if self.held.take()
+            && let Some(task) = self.process.task()
+        {
+            task.state.set(State::Runnable);
+            task.sched.enqueue(&task);
         }
     }
 
@@ -175,10 +175,10 @@ impl Process {
     pub fn kill(&self, signal: Signal) {
         if self.held.get() {
             // A container that was created but not started has nothing that could take a signal but death.
-            if signal == Signal::SIGKILL || signal == Signal::SIGTERM {
-                if let Some(kernel) = self.kernel.upgrade() {
-                    kernel.exit_group(&self.process, ExitStatus::Signal(signal));
-                }
+            if (signal == Signal::SIGKILL || signal == Signal::SIGTERM)
+                && let Some(kernel) = self.kernel.upgrade()
+            {
+                kernel.exit_group(&self.process, ExitStatus::Signal(signal));
             }
             return;
         }

@@ -155,10 +155,10 @@ impl Timers {
                 }
             }
             Alarm::TimerFd(timer) => {
-                if let Some(timer) = timer.upgrade() {
-                    if let Some(next) = timer.expired(at, now) {
-                        self.add(next, Alarm::TimerFd(Rc::downgrade(&timer)));
-                    }
+                if let Some(timer) = timer.upgrade()
+                    && let Some(next) = timer.expired(at, now)
+                {
+                    self.add(next, Alarm::TimerFd(Rc::downgrade(&timer)));
                 }
             }
             Alarm::Quota(group) => {

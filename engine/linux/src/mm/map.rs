@@ -139,7 +139,7 @@ impl Mm {
             .checked_add(len)
             .filter(|&end| end <= TASK_SIZE)
             .ok_or(Errno::EINVAL)?;
-        if start % PAGE != 0 {
+        if !start.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
         }
         let mut areas = self.areas.borrow_mut();
@@ -189,7 +189,7 @@ impl Mm {
 
     /// `mprotect`.
     pub fn protect(&self, start: u64, len: u64, prot: u32) -> Result<(), Errno> {
-        if start % PAGE != 0 {
+        if !start.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
         }
         let len = page_up(len).ok_or(Errno::ENOMEM)?;
@@ -239,7 +239,10 @@ impl Mm {
         let new_len = page_up(new_len)
             .filter(|&len| len != 0)
             .ok_or(Errno::EINVAL)?;
-        if old % PAGE != 0 || flags & !(MREMAP_MAYMOVE | MREMAP_FIXED) != 0 || old_len == 0 {
+        if !old.is_multiple_of(PAGE)
+            || flags & !(MREMAP_MAYMOVE | MREMAP_FIXED) != 0
+            || old_len == 0
+        {
             return Err(Errno::EINVAL);
         }
         let area = self
@@ -249,7 +252,7 @@ impl Mm {
         if flags & MREMAP_FIXED != 0 {
             let overlap =
                 target < old.saturating_add(old_len) && old < target.saturating_add(new_len);
-            if target % PAGE != 0 || flags & MREMAP_MAYMOVE == 0 || overlap {
+            if !target.is_multiple_of(PAGE) || flags & MREMAP_MAYMOVE == 0 || overlap {
                 return Err(Errno::EINVAL);
             }
             return self.relocate(&area, old, old_len, new_len, Some(target));
@@ -340,7 +343,7 @@ impl Mm {
 
     /// `madvise`.
     pub fn advise(&self, start: u64, len: u64, advice: u32) -> Result<(), Errno> {
-        if start % PAGE != 0 {
+        if !start.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
         }
         let len = page_up(len).ok_or(Errno::EINVAL)?;

@@ -61,14 +61,12 @@ impl Mm {
                 .borrow()
                 .get(at / PAGE)
                 .is_some_and(|mapping| mapping.prot.allows(access));
-            if !present {
-                if let Err(error) = self.fault_for_user(at, access) {
-                    return if at == addr {
-                        Err(error)
-                    } else {
-                        Ok(at - addr)
-                    };
-                }
+            if !present && let Err(error) = self.fault_for_user(at, access) {
+                return if at == addr {
+                    Err(error)
+                } else {
+                    Ok(at - addr)
+                };
             }
             at = page_down(at) + PAGE;
         }

@@ -107,18 +107,18 @@ pub fn cut(areas: &mut BTreeMap<u64, Area>, start: u64, end: u64) {
 
 /// Adds an area, joining it with its neighbours where they continue each other.
 pub fn insert(areas: &mut BTreeMap<u64, Area>, mut area: Area) {
-    if let Some(next) = areas.get(&area.end) {
-        if area.continues(next) {
-            let end = next.end;
-            areas.remove(&area.end);
-            area.end = end;
-        }
+    if let Some(next) = areas.get(&area.end)
+        && area.continues(next)
+    {
+        let end = next.end;
+        areas.remove(&area.end);
+        area.end = end;
     }
-    if let Some((_, before)) = areas.range_mut(..area.start).next_back() {
-        if before.continues(&area) {
-            before.end = area.end;
-            return;
-        }
+    if let Some((_, before)) = areas.range_mut(..area.start).next_back()
+        && before.continues(&area)
+    {
+        before.end = area.end;
+        return;
     }
     areas.insert(area.start, area);
 }

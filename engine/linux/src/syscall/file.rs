@@ -144,11 +144,11 @@ fn open_fifo(cx: &Cx, path: &Path, flags: u32) -> Result<PipeEnd, Stop> {
         O_WRONLY => (false, true),
         _ => (true, true),
     };
-    if let Some(Resume::Fifo(waiting)) = cx.t.resume.take() {
-        if let Ok(waiting) = waiting.downcast::<(PipeEnd, (u64, u64))>() {
-            let (end, before) = *waiting;
-            return wait_for_other_end(cx, end, before, reads);
-        }
+    if let Some(Resume::Fifo(waiting)) = cx.t.resume.take()
+        && let Ok(waiting) = waiting.downcast::<(PipeEnd, (u64, u64))>()
+    {
+        let (end, before) = *waiting;
+        return wait_for_other_end(cx, end, before, reads);
     }
     let attached = inode.attachment().ok_or(Errno::ENXIO)?;
     let pipe: Rc<Pipe> = match attached.get() {
@@ -295,12 +295,11 @@ fn openat_with(
 
 /// What closing a descriptor means besides dropping it: record locks go.
 fn closed(cx: &Cx, slot: Slot) {
-    if let Some(path) = &slot.file.path {
-        if let Ok(id) = file_id(path) {
-            if cx.k.locks.any(id) {
-                cx.k.locks.release_file(id, cx.t.process.pid);
-            }
-        }
+    if let Some(path) = &slot.file.path
+        && let Ok(id) = file_id(path)
+        && cx.k.locks.any(id)
+    {
+        cx.k.locks.release_file(id, cx.t.process.pid);
     }
 }
 

@@ -15,7 +15,7 @@ use crate::mm::{Backing, Mm};
 
 /// What a futex at `addr` is known by.
 fn key(mm: &Rc<Mm>, addr: u64, private: bool) -> Result<Key, Errno> {
-    if addr % 4 != 0 {
+    if !addr.is_multiple_of(4) {
         return Err(Errno::EINVAL);
     }
     let own = Key {
@@ -206,10 +206,12 @@ impl crate::kernel::Inner {
         }
         let clear = task.clear_child_tid.replace(0);
         // Memory that nobody else uses goes with the thread.
-        if clear != 0 && Rc::strong_count(&mm) > 2 && mm.write(clear, &0u32.to_le_bytes()).is_ok() {
-            if let Ok(key) = key(&mm, clear, false) {
-                self.futexes.wake(key, 1, u32::MAX);
-            }
+        if clear != 0
+            && Rc::strong_count(&mm) > 2
+            && mm.write(clear, &0u32.to_le_bytes()).is_ok()
+            && let Ok(key) = key(&mm, clear, false)
+        {
+            self.futexes.wake(key, 1, u32::MAX);
         }
     }
 
@@ -230,10 +232,10 @@ impl crate::kernel::Inner {
             let old = mm.update_u32(at, |value| {
                 (value & FUTEX_TID_MASK == tid).then_some(value & FUTEX_WAITERS | FUTEX_OWNER_DIED)
             });
-            if old.is_ok_and(|old| old & FUTEX_TID_MASK == tid && old & FUTEX_WAITERS != 0) {
-                if let Ok(key) = key(mm, at, false) {
-                    self.futexes.wake(key, 1, u32::MAX);
-                }
+            if old.is_ok_and(|old| old & FUTEX_TID_MASK == tid && old & FUTEX_WAITERS != 0)
+                && let Ok(key) = key(mm, at, false)
+            {
+                self.futexes.wake(key, 1, u32::MAX);
             }
         };
         let mut entry = first;

@@ -139,7 +139,7 @@ pub(super) fn madvise(cx: &Cx, a: &Args) -> SysResult {
 }
 
 pub(super) fn msync(cx: &Cx, a: &Args) -> SysResult {
-    if a[0] % PAGE != 0 || a[2] & !7 != 0 || a[2] & 5 == 5 {
+    if !a[0].is_multiple_of(PAGE) || a[2] & !7 != 0 || a[2] & 5 == 5 {
         return Err(Errno::EINVAL.into());
     }
     let mm = cx.t.mm()?;
@@ -151,7 +151,7 @@ pub(super) fn msync(cx: &Cx, a: &Args) -> SysResult {
 }
 
 pub(super) fn mincore(cx: &Cx, a: &Args) -> SysResult {
-    if a[0] % PAGE != 0 {
+    if !a[0].is_multiple_of(PAGE) {
         return Err(Errno::EINVAL.into());
     }
     let pages = a[1].div_ceil(PAGE).min(1 << 20);

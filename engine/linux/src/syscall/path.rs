@@ -43,10 +43,10 @@ fn tell_entry(cx: &Cx, dirfd: u64, path: &[u8], mask: u32) {
         return;
     }
     let parent = cx.walk(dirfd as i32, path, |walk| walk.resolve_parent(path));
-    if let Ok(parent) = parent {
-        if let bottleship_vfs::Last::Name(name) = &parent.last {
-            cx.k.watches.notify_entry(&parent.dir, name, mask, 0);
-        }
+    if let Ok(parent) = parent
+        && let bottleship_vfs::Last::Name(name) = &parent.last
+    {
+        cx.k.watches.notify_entry(&parent.dir, name, mask, 0);
     }
 }
 
@@ -204,10 +204,10 @@ fn rename_with(cx: &Cx, old_fd: u64, old: u64, new_fd: u64, new: u64, flags: u32
     if !cx.k.watches.is_empty() {
         tell_entry(cx, old_fd, &old, IN_MOVED_FROM);
         tell_entry(cx, new_fd, &new, IN_MOVED_TO);
-        if let Ok(moved) = At::from(cx, new_fd as i32, &new, AT_SYMLINK_NOFOLLOW) {
-            if let Ok(id) = crate::kernel::inotify::file_id(&moved) {
-                cx.k.watches.notify_self(id, IN_MOVE_SELF);
-            }
+        if let Ok(moved) = At::from(cx, new_fd as i32, &new, AT_SYMLINK_NOFOLLOW)
+            && let Ok(id) = crate::kernel::inotify::file_id(&moved)
+        {
+            cx.k.watches.notify_self(id, IN_MOVE_SELF);
         }
     }
     Ok(0)

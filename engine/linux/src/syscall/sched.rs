@@ -22,7 +22,7 @@ fn task(cx: &Cx, pid: u64) -> Result<Rc<Task>, Errno> {
 
 pub(super) fn sched_getaffinity(cx: &Cx, a: &Args) -> SysResult {
     task(cx, a[0])?;
-    if a[1] < 8 || a[1] % 8 != 0 {
+    if a[1] < 8 || !a[1].is_multiple_of(8) {
         return Err(Errno::EINVAL.into());
     }
     cx.write_mem(a[2], &1u64.to_le_bytes())?;
