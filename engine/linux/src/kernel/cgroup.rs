@@ -227,6 +227,15 @@ impl Cgroup {
         }
     }
 
+    /// Bytes beyond the limit.
+    pub(crate) fn excess(&self) -> u64 {
+        self.0
+            .limits
+            .get()
+            .memory
+            .map_or(0, |limit| self.0.memory.get().saturating_sub(limit))
+    }
+
     /// The group around it (or itself) that uses more than its limit.
     pub(crate) fn over_limit(&self) -> Option<Cgroup> {
         self.ancestry()
@@ -354,5 +363,79 @@ impl Cgroup {
         for task in aside {
             self.0.sched.enqueue(&task);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(limits: Limits) -> (Cgroup, Cgroup) {
+        let sched = Rc::new(Sched::default());
+        let root = Limits {
+            memory: Some(1000),
+            pids: Some(3),
+            ..Limits::default()
+        };
+        let root = Cgroup::new("/".into(), None, root, sched.clone());
+        (
+            root.clone(),
+            Cgroup::new("/a".into(), Some(root), limits, sched),
+        )
+    }
+
+    #[test]
+    fn memory_is_charged_up_the_tree() {
+        let (root, group) = pair(Limits {
+            memory: Some(500),
+            ..Limits::default()
+        });
+        assert!(group.charge(400).is_ok());
+        assert_eq!(
+            group.charge(200).err().map(|g| g.path().to_owned()),
+            Some("/a".to_owned())
+        );
+        assert!(root.charge(500).is_ok());
+        assert_eq!(group.charge(100).err().map(|g| g.path().to_owned()), None);
+        assert_eq!(
+            group.charge(1).err().map(|g| g.path().to_owned()),
+            Some("/a".to_owned())
+        );
+        group.uncharge(500);
+        assert_eq!(
+            (group.stats().memory_usage, root.stats().memory_usage),
+            (0, 500)
+        );
+        assert_eq!(group.stats().memory_max_usage, 500);
+    }
+
+    #[test]
+    fn tasks_are_counted_up_the_tree() {
+        let (root, group) = pair(Limits {
+            pids: Some(2),
+            ..Limits::default()
+        });
+        assert!(root.add_task().is_ok() && root.add_task().is_ok() && group.add_task().is_ok());
+        assert_eq!(group.add_task(), Err(Errno::EAGAIN));
+        root.remove_task();
+        assert!(group.add_task().is_ok());
+        root.remove_task();
+        assert_eq!(group.add_task(), Err(Errno::EAGAIN));
+    }
+
+    #[test]
+    fn a_quota_lasts_for_its_period() {
+        let (_, group) = pair(Limits {
+            cpu_quota: Some(10_000),
+            cpu_period: Some(100_000),
+            ..Limits::default()
+        });
+        assert_eq!(group.allowance(0), Ok(10_000_000));
+        group.spend(25_000_000, 0);
+        assert_eq!(group.allowance(1), Err(100_000_000));
+        // What was overdrawn counts against the next periods.
+        assert_eq!(group.allowance(100_000_000), Err(200_000_000));
+        assert_eq!(group.allowance(200_000_000), Ok(5_000_000));
+        assert_eq!(group.stats().throttled, 2);
     }
 }

@@ -35,10 +35,15 @@ pub struct Epoll {
     changed: WaitQueue,
     /// Where the last report ended, so that everyone gets a turn.
     next: Cell<(i32, usize)>,
+    /// How many interest lists it watched so far, and whether another one watched it.
+    inner: Cell<usize>,
+    watched: Cell<bool>,
 }
 
-/// Interest lists may watch each other this deep.
-const MAX_DEPTH: u32 = 5;
+/// `fs.epoll.max_user_watches`, for one instance.
+const MAX_ITEMS: usize = 16384;
+/// Other interest lists that one may watch, which must not watch others in turn: asking it asks them all.
+const MAX_NESTED: usize = 64;
 
 fn key(fd: i32, file: &Rc<OpenFile>) -> (i32, usize) {
     (fd, Rc::as_ptr(file) as usize)
@@ -47,10 +52,15 @@ fn key(fd: i32, file: &Rc<OpenFile>) -> (i32, usize) {
 impl Epoll {
     /// `EPOLL_CTL_ADD`.
     pub fn add(&self, fd: i32, file: &Rc<OpenFile>, interest: Interest) -> Result<(), Errno> {
-        if let Some(other) = file.downcast::<Epoll>()
-            && (std::ptr::eq(other, self) || other.reaches(self, 0))
-        {
-            return Err(Errno::ELOOP);
+        if self.items.borrow().len() >= MAX_ITEMS {
+            return Err(Errno::ENOSPC);
+        }
+        let inner = file.downcast::<Epoll>();
+        if let Some(other) = inner {
+            let deep = other.inner.get() > 0 || self.watched.get();
+            if std::ptr::eq(other, self) || deep || self.inner.get() >= MAX_NESTED {
+                return Err(Errno::ELOOP);
+            }
         }
         let mut items = self.items.borrow_mut();
         items.retain(|_, item| item.file.strong_count() > 0);
@@ -65,22 +75,12 @@ impl Epoll {
         };
         items.insert(key(fd, file), item);
         drop(items);
+        if let Some(other) = inner {
+            other.watched.set(true);
+            self.inner.set(self.inner.get() + 1);
+        }
         self.changed.wake();
         Ok(())
-    }
-
-    fn reaches(&self, target: &Epoll, depth: u32) -> bool {
-        depth >= MAX_DEPTH
-            || self
-                .items
-                .borrow()
-                .values()
-                .filter_map(|item| item.file.upgrade())
-                .any(|file| {
-                    file.downcast::<Epoll>().is_some_and(|other| {
-                        std::ptr::eq(other, target) || other.reaches(target, depth + 1)
-                    })
-                })
     }
 
     /// `EPOLL_CTL_MOD`.

@@ -137,11 +137,11 @@ impl FdTable {
             .collect()
     }
 
-    /// One more than the highest slot.
-    pub fn len(&self) -> usize {
+    /// One more than the highest slot ever used.
+    pub fn size(&self) -> usize {
         self.slots.borrow().len()
     }
 }
 
-/// `fs.nr_open`: no table grows beyond it, whatever the limit says.
-const MAX_FD: usize = 1 << 20;
+/// No table grows beyond it, whatever the limit says: descriptors take the kernel's memory, not the guest's.
+const MAX_FD: usize = 1 << 16;

@@ -309,7 +309,7 @@ impl Inner {
         }
         let mut new = self.unshared(cx, &ns, flags, fs)?;
         let pid_ns = if flags & CLONE_NEWPID != 0 {
-            PidNs::new(self.new_ns_ino(), Some(pid_ns))
+            PidNs::nested(self.new_ns_ino(), pid_ns)?
         } else {
             pid_ns
         };
@@ -340,9 +340,7 @@ impl Inner {
             });
         }
         if flags & CLONE_NEWIPC != 0 {
-            new.ipc = Rc::new(IpcNs {
-                ino: self.new_ns_ino(),
-            });
+            new.ipc = IpcNs::new(self.new_ns_ino());
         }
         if flags & CLONE_NEWNET != 0 {
             new.net = NetNs::new(&self.network, self.new_ns_ino());

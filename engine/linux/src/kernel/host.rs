@@ -106,7 +106,7 @@ impl HostWriter {
 
     /// Writes what fits now; `EAGAIN` when nothing does.
     pub fn try_write(&self, data: &[u8]) -> Result<usize, Errno> {
-        let room = self.pipe.capacity().saturating_sub(self.pipe.len());
+        let room = self.pipe.capacity().saturating_sub(self.pipe.available());
         if room == 0 && self.pipe.readers.get() > 0 && !data.is_empty() {
             return Err(Errno::EAGAIN);
         }

@@ -155,3 +155,59 @@ impl Locks {
 pub fn description(file: &Rc<OpenFile>) -> Owner {
     Owner::Description(Rc::as_ptr(file) as usize)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lock(pid: u32, exclusive: bool, start: u64, end: u64) -> Lock {
+        Lock {
+            file: (1, 2),
+            flock: false,
+            owner: Owner::Process(pid),
+            exclusive,
+            start,
+            end,
+        }
+    }
+
+    #[test]
+    fn readers_share_and_writers_dont() {
+        let locks = Locks::default();
+        locks.take(lock(1, false, 0, 10)).unwrap();
+        locks.take(lock(2, false, 5, 15)).unwrap();
+        assert_eq!(locks.take(lock(3, true, 9, 10)), Err(Errno::EAGAIN));
+        locks.take(lock(3, true, 15, u64::MAX)).unwrap();
+        assert_eq!(
+            locks.conflict(&lock(1, true, 0, 10)),
+            Some(lock(2, false, 5, 15))
+        );
+    }
+
+    #[test]
+    fn a_range_in_the_middle_is_given_up() {
+        let locks = Locks::default();
+        locks.take(lock(1, true, 0, 30)).unwrap();
+        locks.release(lock(1, true, 10, 20));
+        locks.take(lock(2, true, 10, 20)).unwrap();
+        assert_eq!(locks.take(lock(2, true, 9, 10)), Err(Errno::EAGAIN));
+        assert_eq!(locks.take(lock(2, true, 20, 21)), Err(Errno::EAGAIN));
+        locks.release_process(1);
+        locks.take(lock(2, true, 0, u64::MAX)).unwrap();
+        assert_eq!(locks.list().len(), 1);
+    }
+
+    #[test]
+    fn flock_and_fcntl_dont_meet() {
+        let locks = Locks::default();
+        locks.take(lock(1, true, 0, u64::MAX)).unwrap();
+        let whole = Lock {
+            flock: true,
+            owner: Owner::Description(7),
+            ..lock(0, true, 0, u64::MAX)
+        };
+        locks.take(whole).unwrap();
+        locks.release_file((1, 2), 1);
+        assert_eq!(locks.list(), [whole]);
+    }
+}

@@ -109,6 +109,7 @@ pub struct Inner {
     /// Every mount namespace's inode number and every other namespace's come from here.
     last_ns_ino: Cell<u64>,
     last_pipe_ino: Cell<u64>,
+    pipe_bytes: Rc<Cell<usize>>,
     pub builtins: RefCell<HashMap<Vec<u8>, Builtin>>,
     pub code: CodeCache,
     /// Holds shared anonymous memory and memfds.
@@ -163,6 +164,7 @@ impl Kernel {
             host: RefCell::default(),
             last_ns_ino: Cell::new(4_026_531_835),
             last_pipe_ino: Cell::new(10_000),
+            pipe_bytes: Rc::default(),
             builtins: RefCell::default(),
             code: CodeCache::default(),
             shm: MountNs::new(shm, "none", MountFlags::empty()),
@@ -185,9 +187,7 @@ impl Kernel {
                 hostname: RefCell::new(k.config.hostname.clone().into_bytes()),
                 domainname: RefCell::new(b"(none)".to_vec()),
             }),
-            ipc: Rc::new(IpcNs {
-                ino: k.new_ns_ino(),
-            }),
+            ipc: IpcNs::new(k.new_ns_ino()),
             mnt: MountNs::new(root, "rootfs", MountFlags::empty()),
             mnt_ino: k.new_ns_ino(),
             net: NetNs::new(&k.network, k.new_ns_ino()),
@@ -233,9 +233,7 @@ impl Kernel {
                 None => base.uts,
             },
             ipc: if spec.ipc {
-                Rc::new(IpcNs {
-                    ino: k.new_ns_ino(),
-                })
+                IpcNs::new(k.new_ns_ino())
             } else {
                 base.ipc
             },
@@ -315,7 +313,7 @@ impl Kernel {
     }
 
     /// Writes every system call to `sink`, one line each, in the manner of strace(1). `None` stops it.
-    pub fn set_trace(&self, sink: Option<Rc<dyn Fn(&str)>>) {
+    pub fn set_trace(&self, sink: Option<trace::Sink>) {
         *self.0.trace.borrow_mut() = sink;
     }
 
@@ -367,7 +365,11 @@ impl Inner {
     pub fn new_pipe(&self) -> Rc<Pipe> {
         self.last_pipe_ino.set(self.last_pipe_ino.get() + 1);
         let now = self.clock.now();
-        Pipe::new(self.last_pipe_ino.get(), (now.sec, now.nsec))
+        Pipe::new(
+            self.last_pipe_ino.get(),
+            (now.sec, now.nsec),
+            self.pipe_bytes.clone(),
+        )
     }
 
     /// A number for a socket or another object without an inode.

@@ -47,6 +47,15 @@ impl PidNs {
         })
     }
 
+    /// A namespace in another one; `ENOSPC` beyond 32 levels.
+    pub fn nested(ino: u64, parent: Rc<PidNs>) -> Result<Rc<PidNs>, Errno> {
+        if parent.level >= 32 {
+            Err(Errno::ENOSPC)
+        } else {
+            Ok(PidNs::new(ino, Some(parent)))
+        }
+    }
+
     /// A number for a new task here and in every namespace around, outermost first.
     pub fn allocate(self: &Rc<PidNs>) -> Result<Vec<(Rc<PidNs>, u32)>, Errno> {
         if self.dead.get() {
@@ -166,9 +175,20 @@ pub struct UtsNs {
     pub domainname: RefCell<Vec<u8>>,
 }
 
-/// System V IPC and POSIX message queues; so far an identity only, as neither exists yet.
+/// System V shared memory. (Semaphores and message queues don't exist here.)
 pub struct IpcNs {
     pub ino: u64,
+    pub segments: crate::syscall::shm::Segments,
+}
+
+impl IpcNs {
+    /// An empty one.
+    pub fn new(ino: u64) -> Rc<IpcNs> {
+        Rc::new(IpcNs {
+            ino,
+            segments: Default::default(),
+        })
+    }
 }
 
 /// The namespaces a process is in. Cheap to clone.

@@ -19,6 +19,8 @@ use crate::syscall::{Cx, SysResult};
 pub const PIPE_BUF: usize = 4096;
 /// The default capacity, in bytes.
 pub const CAPACITY: usize = 65536;
+/// What all pipes together may hold before new data finds room for a page only (as `fs.pipe-user-pages-soft`).
+const TOTAL_LIMIT: usize = 64 << 20;
 /// `/proc/sys/fs/pipe-max-size`.
 pub const MAX_CAPACITY: usize = 1 << 20;
 
@@ -33,11 +35,13 @@ pub struct Pipe {
     pub(crate) wait: WaitQueue,
     ino: u64,
     created: (i64, u32),
+    /// Bytes in all pipes of the kernel.
+    total: Rc<Cell<usize>>,
 }
 
 impl Pipe {
-    /// A pipe without ends. `ino` names it in `/proc/PID/fd`.
-    pub fn new(ino: u64, created: (i64, u32)) -> Rc<Pipe> {
+    /// A pipe without ends. `ino` names it in `/proc/PID/fd`; `total` counts the bytes of all pipes.
+    pub fn new(ino: u64, created: (i64, u32), total: Rc<Cell<usize>>) -> Rc<Pipe> {
         Rc::new(Pipe {
             data: RefCell::default(),
             capacity: Cell::new(CAPACITY),
@@ -47,6 +51,7 @@ impl Pipe {
             wait: WaitQueue::new(),
             ino,
             created,
+            total,
         })
     }
 
@@ -61,9 +66,23 @@ impl Pipe {
             };
         }
         let n = take(&mut data, buf);
+        if data.is_empty() {
+            // An idle pipe keeps no buffer.
+            *data = VecDeque::new();
+        }
         drop(data);
+        self.total.set(self.total.get().saturating_sub(n));
         self.wait.wake();
         Ok(n)
+    }
+
+    /// The capacity in bytes; a page only, while all pipes together hold too much.
+    fn capacity_now(&self) -> usize {
+        if self.total.get() > TOTAL_LIMIT {
+            PIPE_BUF
+        } else {
+            self.capacity.get()
+        }
     }
 
     /// Adds what fits, all or nothing up to `PIPE_BUF`; `EPIPE` when nobody can read it.
@@ -75,25 +94,26 @@ impl Pipe {
             return Ok(0);
         }
         let mut data = self.data.borrow_mut();
-        let room = self.capacity.get().saturating_sub(data.len());
+        let room = self.capacity_now().saturating_sub(data.len());
         if room == 0 || (bytes.len() <= PIPE_BUF && room < bytes.len()) {
             return Err(Errno::EAGAIN);
         }
         let n = bytes.len().min(room);
         data.extend(&bytes[..n]);
         drop(data);
+        self.total.set(self.total.get() + n);
         self.wait.wake();
         Ok(n)
     }
 
     /// Bytes waiting to be read.
-    pub fn len(&self) -> usize {
+    pub fn available(&self) -> usize {
         self.data.borrow().len()
     }
 
     /// The capacity in bytes.
     pub fn capacity(&self) -> usize {
-        self.capacity.get()
+        self.capacity_now()
     }
 
     /// `F_SETPIPE_SZ`: rounds up to a power of two of pages.
@@ -102,7 +122,7 @@ impl Pipe {
             return Err(Errno::EPERM);
         }
         let size = size.max(4096).next_power_of_two();
-        if size < self.len() {
+        if size < self.available() {
             return Err(Errno::EBUSY);
         }
         self.capacity.set(size);
@@ -132,6 +152,13 @@ impl Pipe {
     pub(crate) fn drop_writer(&self) {
         self.writers.set(self.writers.get() - 1);
         self.wait.wake();
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        self.total
+            .set(self.total.get().saturating_sub(self.data.get_mut().len()));
     }
 }
 
@@ -208,7 +235,7 @@ impl File for PipeEnd {
         table.add(&self.pipe.wait);
         let mut ready = 0;
         if self.reads {
-            if self.pipe.len() > 0 {
+            if self.pipe.available() > 0 {
                 ready |= IN;
             }
             // A FIFO whose first writer has yet to come isn't hung up.
@@ -217,7 +244,7 @@ impl File for PipeEnd {
             }
         }
         if self.writes {
-            if self.pipe.len() + PIPE_BUF <= self.pipe.capacity() {
+            if self.pipe.available() + PIPE_BUF <= self.pipe.capacity() {
                 ready |= OUT;
             }
             if self.pipe.readers.get() == 0 {
@@ -230,7 +257,7 @@ impl File for PipeEnd {
     fn ioctl(&self, cx: &Cx, request: u32, arg: u64) -> SysResult {
         match request {
             FIONREAD => {
-                cx.write_mem(arg, &(self.pipe.len() as u32).to_le_bytes())?;
+                cx.write_mem(arg, &(self.pipe.available() as u32).to_le_bytes())?;
                 Ok(0)
             }
             _ => Err(Errno::ENOTTY.into()),
@@ -261,5 +288,62 @@ impl File for PipeEnd {
 
     fn as_any(&self) -> &dyn Any {
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pipe() -> (Rc<Pipe>, Rc<Cell<usize>>) {
+        let total = Rc::new(Cell::new(0));
+        let pipe = Pipe::new(1, (0, 0), total.clone());
+        pipe.add_reader();
+        pipe.add_writer();
+        (pipe, total)
+    }
+
+    #[test]
+    fn small_writes_are_all_or_nothing() {
+        let (pipe, total) = pipe();
+        assert_eq!(pipe.write(&vec![1; CAPACITY - 10]), Ok(CAPACITY - 10));
+        assert_eq!(pipe.write(&[2; 11]), Err(Errno::EAGAIN));
+        assert_eq!(pipe.write(&[3; PIPE_BUF + 1]), Ok(10));
+        assert_eq!(total.get(), CAPACITY);
+        let mut buf = vec![0; CAPACITY + 1];
+        assert_eq!(pipe.read(&mut buf), Ok(CAPACITY));
+        assert_eq!((buf[0], buf[CAPACITY - 10]), (1, 3));
+        assert_eq!(total.get(), 0);
+    }
+
+    #[test]
+    fn the_ends_are_counted() {
+        let (pipe, _) = pipe();
+        assert_eq!(pipe.read(&mut [0; 4]), Err(Errno::EAGAIN));
+        pipe.write(b"x").unwrap();
+        pipe.drop_writer();
+        assert_eq!(pipe.read(&mut [0; 4]), Ok(1));
+        assert_eq!(pipe.read(&mut [0; 4]), Ok(0));
+        pipe.drop_reader();
+        assert_eq!(pipe.write(b"x"), Err(Errno::EPIPE));
+    }
+
+    #[test]
+    fn sizes_are_powers_of_two() {
+        let (pipe, _) = pipe();
+        assert_eq!(pipe.set_capacity(5000), Ok(8192));
+        pipe.write(&[0; 5000]).unwrap();
+        assert_eq!(pipe.set_capacity(4096), Err(Errno::EBUSY));
+        assert_eq!(pipe.set_capacity(MAX_CAPACITY + 1), Err(Errno::EPERM));
+    }
+
+    #[test]
+    fn many_full_pipes_get_a_page_each() {
+        let (pipe, total) = pipe();
+        total.set(TOTAL_LIMIT + 1);
+        assert_eq!(pipe.write(&[0; 3 * PIPE_BUF]), Ok(PIPE_BUF));
+        assert_eq!(pipe.write(&[0; 1]), Err(Errno::EAGAIN));
+        drop(pipe);
+        assert_eq!(total.get(), TOTAL_LIMIT + 1);
     }
 }

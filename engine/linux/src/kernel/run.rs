@@ -226,6 +226,15 @@ impl Inner {
         task.syscalls.set(task.syscalls.get() + 1);
         self.spend(task, 0, NS_PER_SYSCALL);
         let result = dispatch(cx, &call);
+        let starved = task.mm().ok().and_then(|mm| {
+            mm.account();
+            mm.starved
+                .take()
+                .or_else(|| task.process.cgroup.borrow().over_limit())
+        });
+        if let Some(group) = starved {
+            self.out_of_memory(&group);
+        }
         if self.trace.borrow().is_some() {
             super::trace::call(cx, &call, &result);
         }
@@ -328,26 +337,19 @@ impl Inner {
     /// Kills the process of a group that uses most memory.
     fn out_of_memory(self: &Rc<Inner>, group: &Cgroup) {
         let score = |process: &Rc<super::task::Process>| {
-            let pages = process
-                .task()
-                .and_then(|task| task.mm().ok())
-                .map_or(0, |mm| mm.resident_pages());
-            let adjust = process.oom_score_adj.get();
-            if adjust <= -1000 {
-                None
-            } else {
-                Some(pages as i64 + i64::from(adjust) * 262)
+            let mm = process.task().and_then(|task| task.mm().ok());
+            let pages = mm.map_or(0, |mm| mm.resident_pages());
+            match process.oom_score_adj.get() {
+                // Only if there is no one else.
+                ..=-1000 => i64::MIN,
+                adjust => pages as i64 + i64::from(adjust) * 262,
             }
         };
         let victims = group.processes();
         if victims.iter().any(|process| process.dying.get().is_some()) {
             return;
         }
-        let victim = victims
-            .iter()
-            .filter_map(|process| Some((score(process)?, process)))
-            .max_by_key(|(s, _)| *s);
-        if let Some((_, victim)) = victim {
+        if let Some(victim) = victims.iter().max_by_key(|process| score(process)) {
             victim.dying.set(Some(ExitStatus::Signal(Signal::SIGKILL)));
             victim.cgroup.borrow().note_oom_kill();
             for task in victim.tasks() {

@@ -52,14 +52,34 @@ pub enum Alarm {
 pub struct Timers {
     alarms: RefCell<BTreeMap<(u64, u64), Alarm>>,
     last: Cell<u64>,
+    /// At this many entries, those that mean nothing any more are looked for.
+    prune_at: Cell<usize>,
 }
+
+/// Fewer entries than this aren't worth looking through.
+const PRUNE_MIN: usize = 1024;
 
 impl Timers {
     /// Sets one.
     pub fn add(&self, at: u64, alarm: Alarm) {
         let id = self.last.get() + 1;
         self.last.set(id);
-        self.alarms.borrow_mut().insert((at, id), alarm);
+        let mut alarms = self.alarms.borrow_mut();
+        if alarms.len() >= self.prune_at.get().max(PRUNE_MIN) {
+            alarms.retain(|key, alarm| alarm.is_live(key.0));
+            self.prune_at.set(alarms.len() * 2);
+        }
+        alarms.insert((at, id), alarm);
+    }
+
+    /// How many entries there are, those that mean nothing any more included.
+    pub fn len(&self) -> usize {
+        self.alarms.borrow().len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// The time of the first one that still means something.
@@ -201,5 +221,32 @@ impl Alarm {
             Alarm::Quota(group) => group.strong_count() > 0,
             Alarm::Queue(queue) => queue.strong_count() > 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_that_were_missed_are_counted() {
+        assert_eq!(following(100, 0, 100), None);
+        assert_eq!(following(100, 10, 100), Some((110, 0)));
+        assert_eq!(following(100, 10, 135), Some((140, 3)));
+    }
+
+    #[test]
+    fn what_means_nothing_any_more_is_forgotten() {
+        let timers = Timers::default();
+        let kept = Rc::new(WaitQueue::new());
+        timers.add(5, Alarm::Queue(Rc::downgrade(&kept)));
+        for at in 0..10_000 {
+            timers.add(at, Alarm::Queue(Rc::downgrade(&Rc::new(WaitQueue::new()))));
+        }
+        assert!(timers.len() <= 2 * PRUNE_MIN, "{}", timers.len());
+        assert_eq!(timers.next(), Some(5));
+        timers.expire(5);
+        assert_eq!(kept.events(), 1);
+        assert_eq!(timers.next(), None);
     }
 }

@@ -22,6 +22,8 @@ pub enum MemoryFault {
 
 /// File pages around a faulting one that are mapped with it.
 const AROUND: u64 = 16;
+/// How far system calls may go beyond a memory limit before they fail, so that what is to be killed can be.
+const SLACK: u64 = 1 << 20;
 /// Bytes left free below a growing stack.
 const STACK_GUARD: u64 = 256 * PAGE;
 
@@ -119,7 +121,7 @@ impl Mm {
     fn charge(&self, must: bool) -> Result<(), MemoryFault> {
         match self.cgroup.charge(PAGE) {
             Ok(()) => {}
-            Err(_) if must => self.cgroup.charge_anyway(PAGE),
+            Err(group) if must && group.excess() < SLACK => self.cgroup.charge_anyway(PAGE),
             Err(group) => return Err(MemoryFault::NoMemory(group)),
         }
         self.charged.set(self.charged.get() + PAGE);
@@ -156,6 +158,11 @@ impl Mm {
 
     /// Like [`Mm::fault`], for system calls.
     pub(super) fn fault_for_user(&self, addr: u64, access: Access) -> Result<(), Errno> {
-        self.fault(addr, access, true).map_err(|_| Errno::EFAULT)
+        self.fault(addr, access, true).map_err(|fault| {
+            if let MemoryFault::NoMemory(group) = fault {
+                self.starved.replace(Some(group));
+            }
+            Errno::EFAULT
+        })
     }
 }

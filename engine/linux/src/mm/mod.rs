@@ -54,6 +54,8 @@ pub struct Mm {
     /// Bytes of all areas.
     total: Cell<u64>,
     pub faults: Cell<u64>,
+    /// The group whose limit a system call ran into: someone in it has to go.
+    pub starved: RefCell<Option<Cgroup>>,
     /// `RLIMIT_STACK` and `RLIMIT_AS` as last set, in bytes.
     pub stack_limit: Cell<u64>,
     pub as_limit: Cell<u64>,
@@ -76,6 +78,7 @@ impl Mm {
             peak: Cell::new(0),
             total: Cell::new(0),
             faults: Cell::new(0),
+            starved: RefCell::default(),
             stack_limit: Cell::new(8 << 20),
             as_limit: Cell::new(u64::MAX),
         })
@@ -98,6 +101,7 @@ impl Mm {
             peak: Cell::new(0),
             total: self.total.clone(),
             faults: Cell::new(0),
+            starved: RefCell::default(),
             stack_limit: self.stack_limit.clone(),
             as_limit: self.as_limit.clone(),
         })

@@ -371,7 +371,7 @@ fn copy(cx: &Cx, mut from: End, mut to: End, len: u64) -> SysResult {
         let mut want = (len - done).min(buf.len() as u64) as usize;
         if let Some(sink) = to.file.downcast::<PipeEnd>() {
             // What a pipe can't take must not be taken from another one.
-            let room = sink.pipe.capacity() - sink.pipe.len().min(sink.pipe.capacity());
+            let room = sink.pipe.capacity() - sink.pipe.available().min(sink.pipe.capacity());
             if room == 0 && sink.pipe.readers.get() > 0 {
                 stop = Some(if to.file.nonblocking() {
                     Errno::EAGAIN.into()

@@ -18,6 +18,7 @@ mod path;
 mod poll;
 mod process;
 mod sched;
+pub(crate) mod shm;
 mod signal;
 mod socket;
 mod stat;

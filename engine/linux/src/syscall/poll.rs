@@ -120,7 +120,7 @@ fn wait_select(cx: &Cx, a: &Args, timeout: Option<u64>, encode: fn(u64) -> [u8; 
     if count < 0 {
         return Err(Errno::EINVAL.into());
     }
-    let count = (count as usize).min(cx.files().len().max(64));
+    let count = (count as usize).min(cx.files().size().max(64));
     let deadline = cx.deadline(timeout);
     let bytes = count.div_ceil(64) * 8;
     let mut sets = Vec::with_capacity(3);

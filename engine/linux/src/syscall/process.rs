@@ -255,7 +255,7 @@ pub(super) fn unshare(cx: &Cx, a: &Args) -> SysResult {
     if flags & CLONE_NEWPID != 0 {
         let parent = cx.t.child_pid_ns.borrow().clone();
         cx.t.child_pid_ns
-            .replace(PidNs::new(cx.k.new_ns_ino(), Some(parent)));
+            .replace(PidNs::nested(cx.k.new_ns_ino(), parent)?);
     }
     cx.t.ns.replace(Rc::new(new));
     if flags & CLONE_FILES != 0 {

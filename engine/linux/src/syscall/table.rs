@@ -6,7 +6,7 @@ use super::{Args, Cx, SysResult};
 use super::{
     cred, epoll, exec, fcntl, file, futex, inotify, io, mem, misc, mount, path, poll, process,
 };
-use super::{message, sched, signal, socket, stat, time, wait, xattr};
+use super::{message, sched, shm, signal, socket, stat, time, wait, xattr};
 
 /// How well a system call is supported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,9 +74,9 @@ table! {
     26 msync = mem::msync, "xux", Full;
     27 mincore = mem::mincore, "xux", Full;
     28 madvise = mem::madvise, "xux", Partly("advice other than DONTNEED and FREE has no effect");
-    29 shmget = unsupported, "", Missing("System V shared memory");
-    30 shmat = unsupported, "", Missing("System V shared memory");
-    31 shmctl = unsupported, "", Missing("System V shared memory");
+    29 shmget = shm::shmget, "xux", Full;
+    30 shmat = shm::shmat, "dxx", Full;
+    31 shmctl = shm::shmctl, "dux", Partly("IPC_STAT and IPC_RMID");
     32 dup = file::dup, "d", Full;
     33 dup2 = file::dup2, "dd", Full;
     34 pause = poll::pause, "", Full;
@@ -112,7 +112,7 @@ table! {
     64 semget = unsupported, "", Missing("System V semaphores");
     65 semop = unsupported, "", Missing("System V semaphores");
     66 semctl = unsupported, "", Missing("System V semaphores");
-    67 shmdt = unsupported, "", Missing("System V shared memory");
+    67 shmdt = shm::shmdt, "x", Full;
     68 msgget = unsupported, "", Missing("System V message queues");
     69 msgsnd = unsupported, "", Missing("System V message queues");
     70 msgrcv = unsupported, "", Missing("System V message queues");

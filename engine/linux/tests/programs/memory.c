@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/ipc.h>
+#include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -52,6 +54,16 @@ int main(void) {
     write(mfd, "memfd", 5);
     char *mm = mmap(NULL, 4096, PROT_READ, MAP_SHARED, mfd, 0);
     printf("memfd %.5s\n", mm);
+    int id = shmget(IPC_PRIVATE, 5000, IPC_CREAT | 0600);
+    int *seg = shmat(id, NULL, 0);
+    shmctl(id, IPC_RMID, NULL);
+    struct shmid_ds ds;
+    if (!fork()) { seg[1000] = 7; _exit(0); }
+    wait(NULL);
+    printf("shm %d stat %d", seg[1000], shmctl(id, IPC_STAT, &ds));
+    printf(" %zu %lu\n", ds.shm_segsz, (unsigned long)ds.shm_nattch);
+    printf("detach %d %d\n", shmdt(seg), shmdt(seg));
+    printf("gone %p %d\n", shmat(id, NULL, 0), errno);
     struct rlimit rl = {200 << 20, 200 << 20};
     setrlimit(RLIMIT_AS, &rl);
     printf("limit %d %d\n", mmap(NULL, 300 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED, errno);

@@ -75,7 +75,8 @@ int main(void) {
     int fd = signalfd(-1, &set, 0);
     kill(getpid(), SIGUSR1);
     struct signalfd_siginfo fdsi;
-    printf("signalfd %zd %d\n", read(fd, &fdsi, sizeof fdsi), fdsi.ssi_signo);
+    ssize_t got_fd = read(fd, &fdsi, sizeof fdsi);
+    printf("signalfd %zd %d\n", got_fd, fdsi.ssi_signo);
     sigprocmask(SIG_SETMASK, &old, NULL);
 
     stack_t ss = {.ss_sp = altstack, .ss_size = sizeof altstack};
@@ -124,10 +125,10 @@ int main(void) {
     printf("aborted %d\n", WTERMSIG(status));
     signal(SIGCHLD, SIG_IGN);
     if (!fork()) _exit(0);
-    printf("reaped %d %d\n", wait(&status), errno == ECHILD);
+    { int r = wait(&status); printf("reaped %d %d\n", r, errno == ECHILD); }
     signal(SIGPIPE, SIG_IGN);
     close(p[0]);
-    printf("epipe %zd %d\n", write(p[1], "x", 1), errno == EPIPE);
+    { ssize_t r = write(p[1], "x", 1); printf("epipe %zd %d\n", r, errno == EPIPE); }
     // Deep recursion grows the stack.
     volatile char big[4 << 20];
     big[0] = 1;

@@ -1,6 +1,7 @@
 //! procfs, as seen from a PID namespace.
 
 mod pid;
+mod pid_files;
 mod system;
 
 pub use pid::Described;

@@ -3,6 +3,8 @@
 mod discipline;
 mod ioctl;
 mod pty;
+#[cfg(test)]
+mod tests;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
