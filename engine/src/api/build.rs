@@ -15,7 +15,7 @@ use super::{ApiError, ApiResult, SERVER_VERSION};
 use crate::build::containers::EngineContainers;
 use crate::build::images::EngineImages;
 use crate::build::sandboxes::EngineSandboxes;
-use crate::build::{self, BuildRequest, Output, Ports};
+use crate::build::{self, BuildRequest, Output, Ports, solve};
 use crate::engine::Engine;
 use crate::layer::Limits;
 use crate::pipe;
@@ -50,10 +50,23 @@ pub async fn build(call: Call) -> ApiResult {
     Ok(Response::with("application/json", reader))
 }
 
-/// `POST /build/prune`.
+/// `POST /build/prune`: forgets the build cache, and removes layers and blobs that nothing uses any more.
 pub async fn prune(call: Call) -> ApiResult {
-    let report = BuildPruneReport::default();
-    let _ = call;
+    let engine = call.engine;
+    let ports = engine.ports();
+    let size = async || -> Result<u64, ApiError> {
+        let layers = ports.snapshots.layers().await?;
+        Ok(layers.iter().map(|layer| layer.size).sum())
+    };
+    let before = size().await?;
+    let keys = solve::clear(&*ports.store).await?;
+    let containers = engine.containers().all().into_iter();
+    let used = containers.filter_map(|c| c.record().layer.as_ref()?.parse().ok());
+    engine.images().collect(&used.collect()).await?;
+    let report = BuildPruneReport {
+        caches_deleted: (!keys.is_empty()).then_some(keys),
+        space_reclaimed: before.saturating_sub(size().await?),
+    };
     Ok(Response::json(StatusCode::OK, &report))
 }
 

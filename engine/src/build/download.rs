@@ -1,6 +1,6 @@
 //! `ADD https://…`: files from the web, within limits.
 
-use bottleship_vfs::{Clock, CreatePerm, InodeRef, NewNode, SetAttr, Time};
+use bottleship_vfs::{Clock, CreatePerm, InodeRef, NewNode, RenameFlags, SetAttr, Time};
 use futures::StreamExt;
 use http::header::{CONTENT_DISPOSITION, LAST_MODIFIED, LOCATION};
 use http::{HeaderMap, Method};
@@ -45,9 +45,18 @@ impl Download {
         tree::read_inode(&found, limit).map_err(|e| ApiError::system(e.to_string()))
     }
 
-    /// The tree it is in, and its name there.
-    pub fn tree(&self) -> (&InodeRef, &str) {
-        (&self.root, &self.stored)
+    /// The tree it is in, under the given name.
+    ///
+    /// # Errors
+    /// It is no name for a file.
+    pub fn renamed(&self, name: &str) -> Result<InodeRef, ApiError> {
+        let stored = self.stored.as_bytes();
+        if self.stored != name {
+            self.root
+                .rename(stored, &self.root, name.as_bytes(), RenameFlags::empty())
+                .map_err(|e| ApiError::system(e.strerror()))?;
+        }
+        Ok(self.root.clone())
     }
 }
 

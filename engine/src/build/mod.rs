@@ -1,6 +1,9 @@
 //! Building images.
 //!
-//! [`classic`] is the builder behind `POST /build`: one instruction after another, an image for each.
+//! Two front ends share the parts here ([`context`], [`place`], [`tree`], [`hash`]):
+//! - [`classic`], the builder behind `POST /build`: one instruction after another, an image for each;
+//! - [`solve`], BuildKit's way, asked for with `version=2`: the steps of [`bottleship_dockerfile::convert`], one
+//!   image at the end, progress as in [`solve::progress`].
 
 pub mod classic;
 pub mod containers;
@@ -14,6 +17,7 @@ pub mod ports;
 pub mod report;
 pub mod request;
 pub mod sandboxes;
+pub mod solve;
 pub mod transfer;
 pub mod tree;
 pub mod users;
@@ -48,6 +52,9 @@ pub async fn build(
     } else {
         Context::unpack(archive, limit, now)?
     };
+    if request.buildkit {
+        return solve::build(ports, request, &context, output).await;
+    }
     let id = classic::build(ports, request, &context, output).await?;
     for tag in &request.tags {
         ports.images.tag(&id, tag).await?;

@@ -1,5 +1,6 @@
 //! Builds, without processors: containers whose shell is a few lines of Rust.
 
+mod buildkit;
 mod classic;
 mod golden;
 mod shell;

@@ -111,11 +111,8 @@ impl Shell<'_> {
                     while let Some(c) = chars.next_if(|c| c.is_alphanumeric() || *c == '_') {
                         name.push(c);
                     }
-                    let entry = self.env.iter().filter_map(|e| e.split_once('='));
-                    word += entry
-                        .filter(|(k, _)| *k == name)
-                        .next_back()
-                        .map_or("", |e| e.1);
+                    let mut entry = self.env.iter().filter_map(|e| e.split_once('='));
+                    word += entry.rfind(|(k, _)| *k == name).map_or("", |e| e.1);
                     started = true;
                 }
                 (' ', None) => {

@@ -108,7 +108,10 @@ impl Converter<'_> {
             });
         }
         let tagged = reference.split('@').next().unwrap_or(&reference);
-        let pinned = format!("{tagged}@{}", found.digest);
+        let pinned = match found.digest.as_str() {
+            "" => tagged.to_owned(),
+            digest => format!("{tagged}@{digest}"),
+        };
         let has_layers =
             !image.rootfs.diff_ids.is_empty() || image.history.iter().any(|h| !h.empty_layer);
         let stage = &mut self.stages[id];

@@ -71,7 +71,7 @@ impl Default for Options {
 /// A base image found.
 #[derive(Clone, Debug)]
 pub struct BaseImage {
-    /// Digest of its manifest.
+    /// Digest of its manifest; empty for one that is only known by name, such as an image made here.
     pub digest: String,
     /// Its config.
     pub image: Image,
