@@ -289,6 +289,12 @@ pub trait Inode {
         }
     }
 
+    /// Called when the file is opened for writing, before anything is written: an overlay copies it
+    /// up, whether or not a write follows.
+    fn opened_for_write(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Notes that the file was read; file systems update `atime` as `relatime` does.
     fn accessed(&self) {}
 

@@ -159,6 +159,8 @@ impl Walk<'_> {
         }
         if truncate {
             path.truncate_checked(0, self.creds, &attr)?;
+        } else if flags.writes() && attr.is_file() {
+            path.inode().opened_for_write()?;
         }
         Ok(Opened {
             path,

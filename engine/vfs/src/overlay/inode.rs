@@ -130,6 +130,10 @@ impl Inode for Node {
         self.real()?.seek(offset, hole)
     }
 
+    fn opened_for_write(&self) -> Result<()> {
+        self.copy_up().map(|_| ())
+    }
+
     fn accessed(&self) {
         if let Some(upper) = self.upper() {
             upper.accessed();

@@ -1,6 +1,9 @@
 //! Random operations on a tree, run through a path walk.
 #![allow(dead_code)]
 
+#[cfg(target_os = "linux")]
+pub mod host;
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -148,7 +151,7 @@ pub fn tree(root: &InodeRef) -> BTreeMap<String, (u32, u32, Vec<u8>)> {
                 todo.push((path.clone(), inode));
             } else if attr.is_symlink() {
                 body = inode.readlink().expect("target");
-            } else {
+            } else if attr.is_file() {
                 body = vec![0; attr.size as usize];
                 let n = inode.read_at(0, &mut body).expect("contents");
                 assert_eq!(n, body.len());
