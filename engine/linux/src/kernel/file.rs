@@ -36,6 +36,11 @@ pub trait File: Any {
         Err(Errno::EINVAL)
     }
 
+    /// How long a read waits for data before it returns nothing, in ns (a terminal's `VTIME`).
+    fn read_timeout(&self) -> Option<u64> {
+        None
+    }
+
     /// What is ready now; every queue that announces a change goes into `table`.
     fn poll(&self, table: &mut PollTable) -> u32 {
         let _ = table;

@@ -7,7 +7,7 @@ use bottleship_abi::{Errno, Signal, get_u64};
 use bottleship_vfs::AllocateMode;
 use bottleship_x86::Access;
 
-use super::{Args, Cx, Stop, SysResult};
+use super::{Args, Cx, Restart, Stop, SysResult};
 use crate::kernel::file::OpenFile;
 use crate::kernel::pipe::PipeEnd;
 use crate::kernel::task::Resume;
@@ -60,6 +60,17 @@ pub(super) fn iovec(cx: &Cx, at: u64, count: u64) -> Result<Vec<Span>, Errno> {
     Ok(spans)
 }
 
+/// Waits for data; 0 when the file's own time limit is over.
+fn wait_to_read(cx: &Cx, file: &Rc<OpenFile>) -> SysResult {
+    let Some(timeout) = file.file.read_timeout() else { return Err(cx.wait_file(file)) };
+    let deadline = cx.deadline(Some(timeout));
+    if deadline.is_some_and(|at| at <= cx.now()) {
+        return Ok(0);
+    }
+    cx.wait_file(file);
+    Err(cx.park_until(deadline, Restart::Sys))
+}
+
 /// Reads into `spans`, at `pos` or at the description's offset.
 pub(super) fn read_spans(
     cx: &Cx,
@@ -107,7 +118,7 @@ pub(super) fn read_spans(
                     }
                 }
                 Err(_) if done > 0 => return Ok(done),
-                Err(Errno::EAGAIN) if !file.nonblocking() => return Err(cx.wait_file(file)),
+                Err(Errno::EAGAIN) if !file.nonblocking() => return wait_to_read(cx, file),
                 Err(errno) => return Err(errno.into()),
             }
         }

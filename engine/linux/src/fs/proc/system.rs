@@ -20,7 +20,7 @@ type Text = fn(&Cx) -> String;
 enum Node {
     Dir,
     Text(Text),
-    /// A constant that root may write to without effect.
+    /// A setting that can't be changed here.
     Setting(&'static str),
     Hostname,
     Domainname,
@@ -216,7 +216,11 @@ pub(super) fn lookup(proc: &Rc<Proc>, dir: &str, name: &[u8]) -> Result<InodeRef
         }
         Setting(value) => {
             let value = *value;
-            let refuse: Accept = Rc::new(|cx, _| cx.need(CapSet::SYS_ADMIN));
+            // It can't be changed; saying again what it is does no harm.
+            let refuse: Accept = Rc::new(move |cx, data| {
+                cx.need(CapSet::SYS_ADMIN)?;
+                if data.trim_ascii() == value.as_bytes() { Ok(()) } else { Err(Errno::EINVAL) }
+            });
             proc.file(
                 ino,
                 0o644,

@@ -10,7 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
-use bottleship_abi::tty::{ECHO, ICANON, TOSTOP, Termios, VMIN, WinSize};
+use bottleship_abi::tty::{ECHO, ICANON, TOSTOP, Termios, VMIN, VTIME, WinSize};
 use bottleship_abi::{Errno, Signal};
 
 use super::signal::{send_to_group, send_to_process};
@@ -272,9 +272,9 @@ impl Tty {
         if buf.is_empty() {
             return Ok(0);
         }
-        let (canonical, min) = {
+        let (canonical, min, time) = {
             let termios = self.termios.borrow();
-            (termios.lflag & ICANON != 0, termios.cc[VMIN])
+            (termios.lflag & ICANON != 0, termios.cc[VMIN], termios.cc[VTIME])
         };
         let mut input = self.input.borrow_mut();
         let n = if canonical {
@@ -284,13 +284,20 @@ impl Tty {
             input.take_line(buf)
         } else {
             if input.ready.is_empty() {
-                return if min == 0 { Ok(0) } else { Err(Errno::EAGAIN) };
+                return if min == 0 && time == 0 { Ok(0) } else { Err(Errno::EAGAIN) };
             }
             input.take_raw(buf)
         };
         drop(input);
         self.wait.wake();
         Ok(n)
+    }
+
+    /// How long a read waits in raw mode with `VMIN` 0.
+    pub(crate) fn read_timeout(&self) -> Option<u64> {
+        let termios = self.termios.borrow();
+        let raw = termios.lflag & ICANON == 0 && termios.cc[VMIN] == 0;
+        (raw && termios.cc[VTIME] > 0).then(|| u64::from(termios.cc[VTIME]) * 100_000_000)
     }
 
     /// Bytes a read would return now.

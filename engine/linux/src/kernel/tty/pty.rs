@@ -139,6 +139,10 @@ impl File for SlaveFile {
         self.tty.slave_read(buf)
     }
 
+    fn read_timeout(&self) -> Option<u64> {
+        self.tty.read_timeout()
+    }
+
     fn write(&self, cx: &Cx, _: u64, data: &[u8]) -> Result<usize, Errno> {
         if self.tty.stops_background_output() {
             self.tty.check_job(cx, Signal::SIGTTOU)?;
