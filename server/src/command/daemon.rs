@@ -21,7 +21,11 @@ use crate::host::{DiskStore, HostFiles, NetworkFetch, OsEntropy, SystemClock};
 #[derive(Args)]
 pub struct Daemon {
     /// Where to listen, unix://PATH or tcp://HOST:PORT; may be given several times
-    #[arg(short = 'H', long = "host", default_value = "unix:///var/run/bottleship.sock")]
+    #[arg(
+        short = 'H',
+        long = "host",
+        default_value = "unix:///var/run/bottleship.sock"
+    )]
     hosts: Vec<String>,
     /// Directory for images, containers and volumes
     #[arg(long, env = "BOTTLESHIP_DATA", default_value = "/var/lib/bottleship")]
@@ -79,8 +83,15 @@ impl Daemon {
     fn engine(&self, runtime: Handle) -> Result<Engine> {
         std::fs::create_dir_all(&self.data)
             .with_context(|| format!("can't make the data directory {}", self.data.display()))?;
-        let machine = Machine { memory: self.memory, disk: self.disk, ..Machine::default() };
-        let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let machine = Machine {
+            memory: self.memory,
+            disk: self.disk,
+            ..Machine::default()
+        };
+        let hostname = rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned();
         let entropy: Rc<dyn Entropy> = Rc::new(OsEntropy);
         let kernel = emulated::kernel(&machine, &hostname, &*entropy);
         let outside = Outside {
@@ -109,8 +120,8 @@ async fn listen(host: &str) -> Result<Listener> {
                 bail!("another daemon listens on {}", path.display());
             }
             let _ = std::fs::remove_file(&path);
-            let listener =
-                UnixListener::bind(&path).with_context(|| format!("can't listen on {}", path.display()))?;
+            let listener = UnixListener::bind(&path)
+                .with_context(|| format!("can't listen on {}", path.display()))?;
             // Whoever can open the socket is this user's equal.
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
             Ok(Listener::Unix(listener, path))
@@ -126,8 +137,9 @@ async fn listen(host: &str) -> Result<Listener> {
                      Listen on 127.0.0.1, or on a unix socket"
                 );
             }
-            let listener =
-                TcpListener::bind(&addresses[..]).await.with_context(|| format!("can't listen on {address}"))?;
+            let listener = TcpListener::bind(&addresses[..])
+                .await
+                .with_context(|| format!("can't listen on {address}"))?;
             let port = listener.local_addr()?.port();
             Ok(Listener::Tcp(listener, Access::loopback(port)))
         }

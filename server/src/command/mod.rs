@@ -41,8 +41,13 @@ enum Command {
 
 /// Parses the arguments and runs what they ask for.
 pub fn main() -> ExitCode {
-    let called: Vec<String> = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
-    if called.first().is_some_and(|name| name.rsplit('/').next() == Some("docker")) {
+    let called: Vec<String> = std::env::args_os()
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
+    if called
+        .first()
+        .is_some_and(|name| name.rsplit('/').next() == Some("docker"))
+    {
         return docker::run(&called);
     }
     let result = match Arguments::parse().command {
@@ -67,8 +72,10 @@ pub fn main() -> ExitCode {
 /// Resolves on SIGINT or SIGTERM.
 async fn terminated() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
+    let (Ok(mut int), Ok(mut term)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
         return std::future::pending().await;
     };
     tokio::select! { _ = int.recv() => {}, _ = term.recv() => {} }

@@ -57,12 +57,14 @@ impl Shell {
         let runtime = Runtime::new()?;
         let clock = Rc::new(SystemClock::new());
         let host = self.boot(&runtime, clock.clone())?;
-        host.engine().set_waker(Waker::from(Arc::new(Unpark(thread::current()))));
+        host.engine()
+            .set_waker(Waker::from(Arc::new(Unpark(thread::current()))));
         let code = match &self.command {
             Some(line) => run_line(&host, &*clock, line)?,
             None => interact(&host, &*clock, &runtime)?,
         };
-        finish(&host, &*clock, async { host.sync().await })?.context("can't keep the host's state")?;
+        finish(&host, &*clock, async { host.sync().await })?
+            .context("can't keep the host's state")?;
         runtime.shutdown_background();
         Ok(ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1)))
     }
@@ -71,26 +73,40 @@ impl Shell {
         let site = super::site_dir(self.site.as_deref())?;
         let root_path = site.join("host.tar");
         let root = std::fs::read(&root_path).with_context(|| {
-            format!("can't read {}: build the site with `cargo xtask build`", root_path.display())
+            format!(
+                "can't read {}: build the site with `cargo xtask build`",
+                root_path.display()
+            )
         })?;
         let store: Rc<dyn Store> = match &self.data {
             Some(dir) => {
-                std::fs::create_dir_all(dir).with_context(|| format!("can't make {}", dir.display()))?;
+                std::fs::create_dir_all(dir)
+                    .with_context(|| format!("can't make {}", dir.display()))?;
                 Rc::new(DiskStore::open(dir)?)
             }
             None => Rc::new(MemoryStore::default()),
         };
         let entropy: Rc<dyn Entropy> = Rc::new(OsEntropy);
         let network = Rc::new(NetworkFetch::new(runtime.handle().clone())?);
-        let outside = Outside { store, fetch: Rc::new(SiteFetch::new(site, network)), clock, entropy };
+        let outside = Outside {
+            store,
+            fetch: Rc::new(SiteFetch::new(site, network)),
+            clock,
+            entropy,
+        };
         let term = std::env::var("TERM").unwrap_or_else(|_| "xterm".into());
-        let host = HostConfig { root, env: vec![("TERM".into(), term)], ..HostConfig::default() };
+        let host = HostConfig {
+            root,
+            env: vec![("TERM".into(), term)],
+            ..HostConfig::default()
+        };
         let config = Config {
             hostname: "docker".into(),
             registry_mirrors: vec![SITE_BASE.into()],
             ..Config::default()
         };
-        futures::executor::block_on(DockerHost::boot(outside, host, config)).context("can't boot the Docker host")
+        futures::executor::block_on(DockerHost::boot(outside, host, config))
+            .context("can't boot the Docker host")
     }
 }
 
@@ -117,13 +133,16 @@ fn step(host: &DockerHost, clock: &dyn Clock) {
         RunState::Runnable => {}
         RunState::Idle => thread::park(),
         RunState::Sleeping { until } => {
-            thread::park_timeout(Duration::from_nanos(until.saturating_sub(clock.monotonic())));
+            thread::park_timeout(Duration::from_nanos(
+                until.saturating_sub(clock.monotonic()),
+            ));
         }
     }
 }
 
 fn run_line(host: &DockerHost, clock: &dyn Clock, line: &str) -> Result<i32> {
-    let output = finish(host, clock, async { host.exec(line).await })?.map_err(anyhow::Error::msg)?;
+    let output =
+        finish(host, clock, async { host.exec(line).await })?.map_err(anyhow::Error::msg)?;
     std::io::stdout().write_all(&output.stdout)?;
     std::io::stderr().write_all(&output.stderr)?;
     Ok(output.code)
@@ -139,7 +158,9 @@ fn size() -> (u16, u16) {
 /// A login shell on this terminal; its exit code.
 fn interact(host: &DockerHost, clock: &dyn Clock, runtime: &Runtime) -> Result<i32> {
     let (rows, columns) = size();
-    let terminal = host.open_terminal(rows, columns).map_err(anyhow::Error::msg)?;
+    let terminal = host
+        .open_terminal(rows, columns)
+        .map_err(anyhow::Error::msg)?;
     let events = listen(runtime);
     let _raw = Raw::enter();
     let mut exited = Box::pin(terminal.exited());
@@ -173,7 +194,9 @@ fn interact(host: &DockerHost, clock: &dyn Clock, runtime: &Runtime) -> Result<i
             RunState::Runnable => {}
             RunState::Idle => thread::park(),
             RunState::Sleeping { until } => {
-                thread::park_timeout(Duration::from_nanos(until.saturating_sub(clock.monotonic())));
+                thread::park_timeout(Duration::from_nanos(
+                    until.saturating_sub(clock.monotonic()),
+                ));
             }
         }
     }
@@ -201,7 +224,9 @@ fn listen(runtime: &Runtime) -> mpsc::Receiver<Event> {
     let (resized, unpark) = (events.clone(), main.clone());
     runtime.spawn(async move {
         use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut changes) = signal(SignalKind::window_change()) else { return };
+        let Ok(mut changes) = signal(SignalKind::window_change()) else {
+            return;
+        };
         while changes.recv().await.is_some() && resized.send(Event::Resized).is_ok() {
             unpark.unpark();
         }

@@ -127,21 +127,6 @@ impl EngineHandle {
         Ok(())
     }
 
-    /// Runs `job` on the engine's thread and resolves to what it returns.
-    ///
-    /// # Errors
-    /// When the thread has ended.
-    pub async fn call<T: Send + 'static>(
-        &self,
-        job: impl FnOnce(&Engine) -> T + Send + 'static,
-    ) -> Result<T> {
-        let (answer, answered) = oneshot::channel();
-        self.post(move |engine| {
-            let _ = answer.send(job(engine));
-        })?;
-        answered.await.context("the engine has stopped")
-    }
-
     /// Asks the engine; resolves when the response's headers are there.
     ///
     /// # Errors

@@ -39,7 +39,10 @@ fn host_error(error: impl Into<io::Error>) -> HostError {
     let error = error.into();
     match error.raw_os_error() {
         Some(errno) => HostError::from_errno(errno),
-        None => HostError { errno: 0, text: error.to_string() },
+        None => HostError {
+            errno: 0,
+            text: error.to_string(),
+        },
     }
 }
 
@@ -100,7 +103,13 @@ impl HostFile for NativeFile {
 impl Host for NativeHost {
     async fn read_stdin(&self, max: usize) -> HostResult<Vec<u8>> {
         let mut buffer = vec![0; max];
-        let count = self.stdin.lock().await.read(&mut buffer).await.map_err(host_error)?;
+        let count = self
+            .stdin
+            .lock()
+            .await
+            .read(&mut buffer)
+            .await
+            .map_err(host_error)?;
         buffer.truncate(count);
         Ok(buffer)
     }
@@ -178,19 +187,24 @@ impl Host for NativeHost {
     fn cwd(&self) -> String {
         // The shell's idea of the directory, symbolic links included, as Go's os.Getwd has it.
         let logical = std::env::var("PWD").ok().filter(|pwd| {
-            let same = |a: std::fs::Metadata, b: std::fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
+            let same = |a: std::fs::Metadata, b: std::fs::Metadata| {
+                (a.dev(), a.ino()) == (b.dev(), b.ino())
+            };
             match (std::fs::metadata(pwd), std::fs::metadata(".")) {
                 (Ok(a), Ok(b)) => same(a, b),
                 _ => false,
             }
         });
         logical.unwrap_or_else(|| {
-            std::env::current_dir().map_or_else(|_| "/".into(), |dir| dir.to_string_lossy().into_owned())
+            std::env::current_dir()
+                .map_or_else(|_| "/".into(), |dir| dir.to_string_lossy().into_owned())
         })
     }
 
     fn now(&self) -> Duration {
-        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
     }
 
     async fn sleep(&self, time: Duration) {
@@ -198,14 +212,20 @@ impl Host for NativeHost {
     }
 
     async fn stat(&self, path: &str, follow: bool) -> HostResult<FileInfo> {
-        let metadata = if follow { std::fs::metadata(path) } else { std::fs::symlink_metadata(path) };
+        let metadata = if follow {
+            std::fs::metadata(path)
+        } else {
+            std::fs::symlink_metadata(path)
+        };
         metadata.map(|metadata| info(&metadata)).map_err(host_error)
     }
 
     async fn read_dir(&self, path: &str) -> HostResult<Vec<String>> {
         std::fs::read_dir(path)
             .and_then(|entries| {
-                entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+                entries
+                    .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+                    .collect()
             })
             .map_err(host_error)
     }
@@ -233,7 +253,10 @@ impl Host for NativeHost {
     }
 
     async fn mkdir(&self, path: &str, mode: u32) -> HostResult<()> {
-        std::fs::DirBuilder::new().mode(mode).create(path).map_err(host_error)
+        std::fs::DirBuilder::new()
+            .mode(mode)
+            .create(path)
+            .map_err(host_error)
     }
 
     async fn symlink(&self, target: &str, path: &str) -> HostResult<()> {
@@ -246,7 +269,11 @@ impl Host for NativeHost {
 
     async fn remove(&self, path: &str) -> HostResult<()> {
         let metadata = std::fs::symlink_metadata(path).map_err(host_error)?;
-        let removed = if metadata.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+        let removed = if metadata.is_dir() {
+            std::fs::remove_dir_all(path)
+        } else {
+            std::fs::remove_file(path)
+        };
         removed.map_err(host_error)
     }
 
@@ -254,16 +281,38 @@ impl Host for NativeHost {
         std::fs::rename(from, to).map_err(host_error)
     }
 
-    async fn set_attributes(&self, path: &str, mode: u32, mtime: i64, owner: Option<(u32, u32)>) -> HostResult<()> {
+    async fn set_attributes(
+        &self,
+        path: &str,
+        mode: u32,
+        mtime: i64,
+        owner: Option<(u32, u32)>,
+    ) -> HostResult<()> {
         if let Some((uid, gid)) = owner {
             std::os::unix::fs::lchown(path, Some(uid), Some(gid)).map_err(host_error)?;
         }
-        if std::fs::symlink_metadata(path).map_err(host_error)?.is_symlink() {
+        if std::fs::symlink_metadata(path)
+            .map_err(host_error)?
+            .is_symlink()
+        {
             return Ok(());
         }
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(host_error)?;
-        let time = rustix::fs::Timespec { tv_sec: mtime, tv_nsec: 0 };
-        let times = rustix::fs::Timestamps { last_access: time, last_modification: time };
-        rustix::fs::utimensat(rustix::fs::CWD, path, &times, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).map_err(host_error)
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+            .map_err(host_error)?;
+        let time = rustix::fs::Timespec {
+            tv_sec: mtime,
+            tv_nsec: 0,
+        };
+        let times = rustix::fs::Timestamps {
+            last_access: time,
+            last_modification: time,
+        };
+        rustix::fs::utimensat(
+            rustix::fs::CWD,
+            path,
+            &times,
+            rustix::fs::AtFlags::SYMLINK_NOFOLLOW,
+        )
+        .map_err(host_error)
     }
 }

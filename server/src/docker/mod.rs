@@ -9,7 +9,10 @@ use bottleship_engine::cli;
 
 /// Runs `docker` with these arguments (the first names the program).
 pub fn run(arguments: &[String]) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("docker: can't start: {error}");

@@ -35,8 +35,14 @@ impl Connection {
             Some(("unix", path)) => Address::Unix(path.into()),
             Some(("tcp" | "http", rest)) => {
                 let host = rest.split('/').next().unwrap_or_default();
-                let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-                Address::Tcp(if has_port { host.to_owned() } else { format!("{host}:2375") })
+                let has_port = host
+                    .rsplit_once(':')
+                    .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+                Address::Tcp(if has_port {
+                    host.to_owned()
+                } else {
+                    format!("{host}:2375")
+                })
             }
             _ => Address::Unsupported(format!(
                 "{address}: this docker speaks to unix:// and tcp:// addresses only"
@@ -58,7 +64,9 @@ impl Connection {
                 exchange(stream, "api.moby.localhost", request).await
             }
             Address::Tcp(host) => {
-                let stream = TcpStream::connect(host).await.map_err(|_| TransportError::Connect)?;
+                let stream = TcpStream::connect(host)
+                    .await
+                    .map_err(|_| TransportError::Connect)?;
                 let _ = stream.set_nodelay(true);
                 exchange(stream, host, request).await
             }
@@ -84,8 +92,12 @@ async fn exchange(
     request: Request,
 ) -> Result<Response, TransportError> {
     let body = match request.body {
-        Body::Empty => http_body_util::Empty::new().map_err(|never| match never {}).boxed_local_body(),
-        Body::Bytes(bytes) => http_body_util::Full::new(bytes).map_err(|never| match never {}).boxed_local_body(),
+        Body::Empty => http_body_util::Empty::new()
+            .map_err(|never| match never {})
+            .boxed_local_body(),
+        Body::Bytes(bytes) => http_body_util::Full::new(bytes)
+            .map_err(|never| match never {})
+            .boxed_local_body(),
         other => StreamBody::new(other.into_stream().map_ok(Frame::data)).boxed_local_body(),
     };
     let mut message = http::Request::new(body);
@@ -96,9 +108,14 @@ async fn exchange(
     headers.insert(header::HOST, HeaderValue::from_str(host).map_err(other)?);
     if !headers.contains_key(header::USER_AGENT) {
         let agent = format!("Docker-Client/{} (linux)", bottleship_engine::cli::VERSION);
-        headers.insert(header::USER_AGENT, HeaderValue::from_str(&agent).map_err(other)?);
+        headers.insert(
+            header::USER_AGENT,
+            HeaderValue::from_str(&agent).map_err(other)?,
+        );
     }
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(other)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(other)?;
     spawn_local(async move {
         // What goes wrong is seen by the request.
         let _ = connection.with_upgrades().await;
@@ -125,7 +142,10 @@ async fn exchange(
 /// Moves bytes between an upgraded connection and the command line.
 async fn splice(connection: impl AsyncRead + AsyncWrite + 'static, duplex: Duplex) {
     let (mut reader, mut writer) = tokio::io::split(connection);
-    let Duplex { reader: mut outgoing, writer: mut incoming } = duplex;
+    let Duplex {
+        reader: mut outgoing,
+        writer: mut incoming,
+    } = duplex;
     let send = async move {
         while let Some(Ok(chunk)) = outgoing.read().await {
             if writer.write_all(&chunk).await.is_err() {
@@ -140,7 +160,11 @@ async fn splice(connection: impl AsyncRead + AsyncWrite + 'static, duplex: Duple
             match reader.read(&mut buffer).await {
                 Ok(0) | Err(_) => return,
                 Ok(count) => {
-                    if incoming.write(Bytes::copy_from_slice(&buffer[..count])).await.is_err() {
+                    if incoming
+                        .write(Bytes::copy_from_slice(&buffer[..count]))
+                        .await
+                        .is_err()
+                    {
                         return;
                     }
                 }

@@ -17,10 +17,12 @@ use bottleship_engine::dirs::{FileTree, HostDirs};
 use bottleship_engine::store::StoreError;
 use bottleship_page::Page;
 use bottleship_vfs::{
-    AllocateMode, Attachment, Attr, CreatePerm, DirEntry, Errno, FIRST_COOKIE, FileSystem, Inode, InodeRef, NewNode,
-    RenameFlags, Result, SetAttr, Statfs, Time, XattrFlags,
+    AllocateMode, Attachment, Attr, CreatePerm, DirEntry, Errno, FIRST_COOKIE, FileSystem, Inode,
+    InodeRef, NewNode, RenameFlags, Result, SetAttr, Statfs, Time, XattrFlags,
 };
-use rustix::fs::{self, AtFlags, FallocateFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid};
+use rustix::fs::{
+    self, AtFlags, FallocateFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid,
+};
 
 /// Size of the engine's pages, in bytes.
 const PAGE: u64 = 4096;
@@ -33,7 +35,10 @@ fn errno(error: rustix::io::Errno) -> Errno {
 }
 
 fn time(sec: i64, nsec: u64) -> Time {
-    Time { sec, nsec: u32::try_from(nsec).unwrap_or(0) }
+    Time {
+        sec,
+        nsec: u32::try_from(nsec).unwrap_or(0),
+    }
 }
 
 /// The host's files behind the engine's bind mounts.
@@ -55,9 +60,17 @@ impl HostFiles {
     fn tree(&self, path: &Path) -> std::result::Result<FileTree, rustix::io::Errno> {
         // The path is the operator's or the client's own: here links are followed, as dockerd does.
         let fd = fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-        let root: InodeRef = self.inode(fd).map_err(|e| rustix::io::Errno::from_raw_os_error(e.0))?;
+        let root: InodeRef = self
+            .inode(fd)
+            .map_err(|e| rustix::io::Errno::from_raw_os_error(e.0))?;
         let dev = root.attr().map_or(0, |attr| attr.dev);
-        Ok(FileTree { fs: Rc::new(HostFs { root: root.clone(), dev }), root })
+        Ok(FileTree {
+            fs: Rc::new(HostFs {
+                root: root.clone(),
+                dev,
+            }),
+            root,
+        })
     }
 
     fn inode(&self, fd: OwnedFd) -> Result<Rc<HostInode>> {
@@ -94,8 +107,10 @@ impl HostDirs for HostFiles {
     }
 
     async fn create_dir(&self, path: &str) -> std::result::Result<FileTree, StoreError> {
-        std::fs::create_dir_all(path).map_err(|error| StoreError::Failed(format!("mkdir {path}: {error}")))?;
-        self.tree(Path::new(path)).map_err(|error| StoreError::Failed(format!("{path}: {error}")))
+        std::fs::create_dir_all(path)
+            .map_err(|error| StoreError::Failed(format!("mkdir {path}: {error}")))?;
+        self.tree(Path::new(path))
+            .map_err(|error| StoreError::Failed(format!("{path}: {error}")))
     }
 
     async fn resolv_conf(&self) -> Vec<u8> {
@@ -115,7 +130,11 @@ impl FileSystem for HostFs {
     }
 
     fn statfs(&self) -> Result<Statfs> {
-        let inode = self.root.as_any().downcast_ref::<HostInode>().ok_or(Errno::EIO)?;
+        let inode = self
+            .root
+            .as_any()
+            .downcast_ref::<HostInode>()
+            .ok_or(Errno::EIO)?;
         let stat = fs::fstatfs(inode.path()?.as_fd()).map_err(errno)?;
         Ok(Statfs {
             magic: stat.f_type as u64,
@@ -166,15 +185,20 @@ impl HostInode {
     /// or a device of the host would wait or act.
     fn opened(&self, cell: &OnceCell<OwnedFd>, flags: OFlags) -> Result<OwnedFd> {
         if let Some(fd) = cell.get() {
-            return fd.try_clone().map_err(|e| Errno(e.raw_os_error().unwrap_or(Errno::EIO.0)));
+            return fd
+                .try_clone()
+                .map_err(|e| Errno(e.raw_os_error().unwrap_or(Errno::EIO.0)));
         }
         match FileType::from_raw_mode(self.stat()?.st_mode) {
             FileType::RegularFile => {}
             FileType::Directory => return Err(Errno::EISDIR),
             _ => return Err(Errno::EINVAL),
         }
-        let fd = fs::open(self.link_path(), flags | OFlags::CLOEXEC, Mode::empty()).map_err(errno)?;
-        let copy = fd.try_clone().map_err(|e| Errno(e.raw_os_error().unwrap_or(Errno::EIO.0)))?;
+        let fd =
+            fs::open(self.link_path(), flags | OFlags::CLOEXEC, Mode::empty()).map_err(errno)?;
+        let copy = fd
+            .try_clone()
+            .map_err(|e| Errno(e.raw_os_error().unwrap_or(Errno::EIO.0)))?;
         let _ = cell.set(fd);
         Ok(copy)
     }
@@ -189,7 +213,8 @@ impl HostInode {
 
     fn child(&self, name: &[u8]) -> Result<Rc<HostInode>> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = fs::openat(&self.fd, OsStr::from_bytes(name), flags, Mode::empty()).map_err(errno)?;
+        let fd =
+            fs::openat(&self.fd, OsStr::from_bytes(name), flags, Mode::empty()).map_err(errno)?;
         self.files.inode(fd)
     }
 
@@ -250,10 +275,19 @@ impl Inode for HostInode {
         }
         if set.atime.is_some() || set.mtime.is_some() {
             let spec = |time: Option<Time>| match time {
-                Some(time) => Timespec { tv_sec: time.sec, tv_nsec: i64::from(time.nsec) },
-                None => Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+                Some(time) => Timespec {
+                    tv_sec: time.sec,
+                    tv_nsec: i64::from(time.nsec),
+                },
+                None => Timespec {
+                    tv_sec: 0,
+                    tv_nsec: UTIME_OMIT,
+                },
             };
-            let times = Timestamps { last_access: spec(set.atime), last_modification: spec(set.mtime) };
+            let times = Timestamps {
+                last_access: spec(set.atime),
+                last_modification: spec(set.mtime),
+            };
             fs::utimensat(&self.fd, "", &times, AtFlags::EMPTY_PATH)
                 .or_else(|_| fs::utimensat(fs::CWD, self.link_path(), &times, AtFlags::empty()))
                 .map_err(errno)?;
@@ -287,10 +321,15 @@ impl Inode for HostInode {
 
     fn create(&self, name: &[u8], node: NewNode, perm: CreatePerm) -> Result<InodeRef> {
         let mode = Mode::from_raw_mode(perm.mode);
-        let special = |kind: FileType, device: u64| fs::mknodat(&self.fd, os(name), kind, mode, device);
+        let special =
+            |kind: FileType, device: u64| fs::mknodat(&self.fd, os(name), kind, mode, device);
         match node {
             NewNode::File => {
-                let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let flags = OFlags::CREATE
+                    | OFlags::EXCL
+                    | OFlags::WRONLY
+                    | OFlags::NOFOLLOW
+                    | OFlags::CLOEXEC;
                 fs::openat(&self.fd, os(name), flags, mode).map(drop)
             }
             NewNode::Dir => fs::mkdirat(&self.fd, os(name), mode),
@@ -304,18 +343,28 @@ impl Inode for HostInode {
         let child = self.child(name)?;
         // The umask of this process is not the container's, and the owner is the container's user.
         if !matches!(node, NewNode::Symlink(_)) {
-            child.set_attr(&SetAttr { mode: Some(perm.mode), ..SetAttr::default() })?;
+            child.set_attr(&SetAttr {
+                mode: Some(perm.mode),
+                ..SetAttr::default()
+            })?;
         }
         let attr = child.attr()?;
         if (attr.uid, attr.gid) != (perm.uid, perm.gid) {
             // Without root every file is the user's own.
-            let _ = child.set_attr(&SetAttr { uid: Some(perm.uid), gid: Some(perm.gid), ..SetAttr::default() });
+            let _ = child.set_attr(&SetAttr {
+                uid: Some(perm.uid),
+                gid: Some(perm.gid),
+                ..SetAttr::default()
+            });
         }
         Ok(child)
     }
 
     fn link(&self, name: &[u8], target: &InodeRef) -> Result<()> {
-        let target = target.as_any().downcast_ref::<HostInode>().ok_or(Errno::EXDEV)?;
+        let target = target
+            .as_any()
+            .downcast_ref::<HostInode>()
+            .ok_or(Errno::EXDEV)?;
         let path = target.link_path();
         fs::linkat(fs::CWD, path, &self.fd, os(name), AtFlags::SYMLINK_FOLLOW).map_err(errno)
     }
@@ -329,7 +378,10 @@ impl Inode for HostInode {
     }
 
     fn rename(&self, old: &[u8], new_dir: &InodeRef, new: &[u8], flags: RenameFlags) -> Result<()> {
-        let new_dir = new_dir.as_any().downcast_ref::<HostInode>().ok_or(Errno::EXDEV)?;
+        let new_dir = new_dir
+            .as_any()
+            .downcast_ref::<HostInode>()
+            .ok_or(Errno::EXDEV)?;
         if flags.contains(RenameFlags::WHITEOUT) {
             return Err(Errno::EINVAL);
         }
@@ -344,7 +396,12 @@ impl Inode for HostInode {
         let first = usize::try_from(cookie.saturating_sub(FIRST_COOKIE - 1)).unwrap_or(usize::MAX);
         let entries = self.entries.borrow();
         for (index, (name, ino, kind)) in entries.iter().enumerate().skip(first) {
-            if !emit(DirEntry { ino: *ino, kind: *kind, name, cookie: index as u64 + FIRST_COOKIE }) {
+            if !emit(DirEntry {
+                ino: *ino,
+                kind: *kind,
+                name,
+                cookie: index as u64 + FIRST_COOKIE,
+            }) {
                 break;
             }
         }
@@ -358,7 +415,8 @@ impl Inode for HostInode {
 
     fn get_xattr(&self, name: &[u8]) -> Result<Vec<u8>> {
         let mut value = vec![0; 64 << 10];
-        let length = fs::getxattr(self.link_path(), os(name), value.as_mut_slice()).map_err(errno)?;
+        let length =
+            fs::getxattr(self.link_path(), os(name), value.as_mut_slice()).map_err(errno)?;
         value.truncate(length);
         Ok(value)
     }
@@ -371,8 +429,11 @@ impl Inode for HostInode {
     fn list_xattr(&self) -> Result<Vec<Vec<u8>>> {
         let mut names = vec![0; 64 << 10];
         let length = fs::listxattr(self.link_path(), names.as_mut_slice()).map_err(errno)?;
-        let mut names: Vec<Vec<u8>> =
-            names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()).map(<[u8]>::to_vec).collect();
+        let mut names: Vec<Vec<u8>> = names[..length]
+            .split(|byte| *byte == 0)
+            .filter(|name| !name.is_empty())
+            .map(<[u8]>::to_vec)
+            .collect();
         names.sort();
         Ok(names)
     }
@@ -387,7 +448,9 @@ impl Inode for HostInode {
             AllocateMode::Allocate { keep_size: true } => FallocateFlags::KEEP_SIZE,
             AllocateMode::PunchHole => FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE,
             AllocateMode::ZeroRange { keep_size: false } => FallocateFlags::ZERO_RANGE,
-            AllocateMode::ZeroRange { keep_size: true } => FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE,
+            AllocateMode::ZeroRange { keep_size: true } => {
+                FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE
+            }
         };
         fs::fallocate(self.writer()?, flags, offset, len).map_err(errno)
     }
@@ -409,7 +472,11 @@ mod tests {
         HostFiles::new().tree(dir).unwrap().root
     }
 
-    const PERM: CreatePerm = CreatePerm { mode: 0o640, uid: 0, gid: 0 };
+    const PERM: CreatePerm = CreatePerm {
+        mode: 0o640,
+        uid: 0,
+        gid: 0,
+    };
 
     #[test]
     fn files_are_made_written_read_and_removed() {
@@ -420,7 +487,10 @@ mod tests {
         assert_eq!(std::fs::read(dir.path().join("f")).unwrap(), b"\0\0hello");
         assert_eq!(file.attr().unwrap().mode & 0o7777, 0o640);
         assert_eq!(file.page(0).unwrap().to_vec()[..7], *b"\0\0hello");
-        assert_eq!(root.create(b"f", NewNode::File, PERM).err(), Some(Errno::EEXIST));
+        assert_eq!(
+            root.create(b"f", NewNode::File, PERM).err(),
+            Some(Errno::EEXIST)
+        );
         assert_eq!(root.rmdir(b"f"), Err(Errno::ENOTDIR));
         root.unlink(b"f").unwrap();
         assert_eq!(root.lookup(b"f").err(), Some(Errno::ENOENT));
@@ -435,14 +505,23 @@ mod tests {
         assert_eq!(link.readlink().unwrap(), b"/etc/passwd");
         let mut byte = [0];
         assert_eq!(link.read_at(0, &mut byte), Err(Errno::EINVAL));
-        assert_eq!(link.set_attr(&SetAttr { mode: Some(0o777), ..SetAttr::default() }), Err(Errno::EOPNOTSUPP));
+        assert_eq!(
+            link.set_attr(&SetAttr {
+                mode: Some(0o777),
+                ..SetAttr::default()
+            }),
+            Err(Errno::EOPNOTSUPP)
+        );
     }
 
     #[test]
     fn devices_of_the_host_are_not_made_and_fifos_not_opened() {
         let dir = tempfile::tempdir().unwrap();
         let root = root(dir.path());
-        assert_eq!(root.create(b"d", NewNode::CharDev(0x101), PERM).err(), Some(Errno::EPERM));
+        assert_eq!(
+            root.create(b"d", NewNode::CharDev(0x101), PERM).err(),
+            Some(Errno::EPERM)
+        );
         let fifo = root.create(b"p", NewNode::Fifo, PERM).unwrap();
         assert_eq!(fifo.read_at(0, &mut [0]), Err(Errno::EINVAL));
     }
@@ -454,7 +533,10 @@ mod tests {
             std::fs::write(dir.path().join(name), "").unwrap();
         }
         let root = root(dir.path());
-        assert!(bottleship_vfs::same_inode(&root.lookup(b"a").unwrap(), &root.lookup(b"a").unwrap()));
+        assert!(bottleship_vfs::same_inode(
+            &root.lookup(b"a").unwrap(),
+            &root.lookup(b"a").unwrap()
+        ));
         let mut seen = Vec::new();
         let mut cookie = 0;
         loop {

@@ -37,13 +37,23 @@ impl Fetch for SiteFetch {
 
 fn answer(dir: &Path, method: &Method, path: &str) -> FetchResponse {
     if !matches!(*method, Method::GET | Method::HEAD) {
-        return response(StatusCode::METHOD_NOT_ALLOWED, HeaderMap::new(), Bytes::new());
+        return response(
+            StatusCode::METHOD_NOT_ALLOWED,
+            HeaderMap::new(),
+            Bytes::new(),
+        );
     }
-    let path = path.split('?').next().unwrap_or_default().trim_start_matches('/');
+    let path = path
+        .split('?')
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches('/');
     if path == "v2/" {
         return response(StatusCode::OK, HeaderMap::new(), Bytes::from_static(b"{}"));
     }
-    let inside = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
+    let inside = Path::new(path)
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)));
     let read = inside.then(|| std::fs::read(dir.join(path)).ok()).flatten();
     let Some(bytes) = read else {
         return response(StatusCode::NOT_FOUND, HeaderMap::new(), Bytes::new());
@@ -58,16 +68,25 @@ fn answer(dir: &Path, method: &Method, path: &str) -> FetchResponse {
     };
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
-    let body = if *method == Method::HEAD { Bytes::new() } else { Bytes::from(bytes) };
+    let body = if *method == Method::HEAD {
+        Bytes::new()
+    } else {
+        Bytes::from(bytes)
+    };
     response(StatusCode::OK, headers, body)
 }
 
 fn response(status: StatusCode, headers: HeaderMap, body: Bytes) -> FetchResponse {
     // In pieces, so that progress can be shown.
-    let pieces: Vec<_> = (0..body.len()).step_by(256 << 10).map(|at| {
-        Ok(body.slice(at..body.len().min(at + (256 << 10))))
-    }).collect();
-    FetchResponse { status, headers, body: futures::stream::iter(pieces).boxed_local() }
+    let pieces: Vec<_> = (0..body.len())
+        .step_by(256 << 10)
+        .map(|at| Ok(body.slice(at..body.len().min(at + (256 << 10)))))
+        .collect();
+    FetchResponse {
+        status,
+        headers,
+        body: futures::stream::iter(pieces).boxed_local(),
+    }
 }
 
 #[cfg(test)]
@@ -84,9 +103,15 @@ mod tests {
         let status = |path: &str| answer(&site, &Method::GET, path).status;
         assert_eq!(status("/v2/"), StatusCode::OK);
         assert_eq!(status("/v2/library/x/manifests/latest"), StatusCode::OK);
-        assert_eq!(status("/v2/library/y/manifests/latest"), StatusCode::NOT_FOUND);
+        assert_eq!(
+            status("/v2/library/y/manifests/latest"),
+            StatusCode::NOT_FOUND
+        );
         assert_eq!(status("/../secret"), StatusCode::NOT_FOUND);
         assert_eq!(status("/v2/../../secret"), StatusCode::NOT_FOUND);
-        assert_eq!(answer(&site, &Method::PUT, "/v2/").status, StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(
+            answer(&site, &Method::PUT, "/v2/").status,
+            StatusCode::METHOD_NOT_ALLOWED
+        );
     }
 }
