@@ -12,6 +12,7 @@ use flate2::{Compression, GzBuilder};
 
 use super::debian::{Apt, Package};
 use super::hello;
+use super::python;
 use super::recipe::{File, Recipe};
 use super::tree::Tree;
 
@@ -116,6 +117,11 @@ pub fn build(recipe: &Recipe, base: Option<&Built>, apt: Option<&Apt>) -> Result
         layer.file("var/lib/dpkg/status", status, 0o644, epoch);
     }
     compose(recipe, &mut layer, &whole, epoch)?;
+    if let Some(program) = &recipe.compile_python {
+        for (path, code) in python::compile(&layer, &whole, program)? {
+            layer.file(&path, code, 0o644, epoch);
+        }
+    }
 
     let tar = layer.tar()?;
     let mut layers = base.map(|b| b.layers.clone()).unwrap_or_default();

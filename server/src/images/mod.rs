@@ -1,12 +1,13 @@
 //! The offered images: built from recipes (`static/images/*.toml`) into a registry of static files.
 //!
-//! A recipe names Debian packages, files and a configuration. Packages are unpacked, never run:
-//! no maintainer script, no root, no network but apt's. The same package versions give the same
+//! A recipe names Debian packages, files and a configuration. Packages are unpacked: no maintainer
+//! script is run (only Python's own compiler is), no root is needed, no network but apt's. The same package versions give the same
 //! digests.
 
 mod debian;
 mod hello;
 mod image;
+mod python;
 mod recipe;
 mod registry;
 mod tree;

@@ -56,6 +56,9 @@ pub struct Recipe {
     /// The built-in hello program, put at this path.
     #[serde(default)]
     pub hello: Option<String>,
+    /// Compile Python's library with this program of the packages, so that it starts faster.
+    #[serde(default)]
+    pub compile_python: Option<String>,
     /// Directories: path and mode.
     #[serde(default)]
     pub directories: BTreeMap<String, u32>,

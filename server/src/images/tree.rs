@@ -208,6 +208,25 @@ impl Tree {
         self.nodes.len()
     }
 
+    /// Regular files whose paths begin so.
+    pub fn files<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+        let paths = self
+            .nodes
+            .keys()
+            .filter(move |path| path.starts_with(prefix));
+        paths.filter_map(|path| Some((path.as_str(), self.read(path)?)))
+    }
+
+    /// Symbolic links whose paths begin so, and where they lead.
+    pub fn links<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.nodes
+            .iter()
+            .filter_map(move |(path, node)| match &node.kind {
+                Kind::Symlink(to) if path.starts_with(prefix) => Some((path.as_str(), to.as_str())),
+                _ => None,
+            })
+    }
+
     /// The tree as a tar, sorted by path.
     pub fn tar(&self) -> Result<Vec<u8>> {
         let mut builder = Builder::new(Vec::new());

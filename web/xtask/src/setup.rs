@@ -27,7 +27,7 @@ impl Need {
     /// Program that shows that the package is there, and the package.
     fn packages(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Need::Images => &[("mmdebstrap", "mmdebstrap")],
+            Need::Images => &[("apt-get", "apt"), ("dpkg-deb", "dpkg")],
             Need::Tests => &[
                 ("chromium", "chromium"),
                 ("chromedriver", "chromium-driver"),
