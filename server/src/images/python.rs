@@ -62,6 +62,8 @@ fn compile_in(
         .env_clear()
         .env("PYTHONHOME", dir.join("usr"))
         .env("PYTHONHASHSEED", "0")
+        // What it imports itself would be cached with the time of this build.
+        .env("PYTHONDONTWRITEBYTECODE", "1")
         .output()
         .context("can't run it (the packages are for x86-64 Linux)")?;
     if !output.status.success() {
