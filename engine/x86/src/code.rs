@@ -130,6 +130,15 @@ struct CodePage {
     blocks: HashMap<u16, Owned, Quick>,
 }
 
+/// What a page with translations counts for, in ops, besides those: the cache may be the last to hold it.
+const PAGE_COST: usize = 128;
+
+impl CodePage {
+    fn size(&self) -> usize {
+        self.blocks.values().map(|b| b.memory.len()).sum::<usize>() + PAGE_COST
+    }
+}
+
 /// A hash of addresses, which are no one's choice (a page's) or cheap to run out of (offsets in one).
 #[derive(Default)]
 struct Mix(u64);
@@ -191,7 +200,7 @@ impl CodeCache {
         }))
     }
 
-    /// How many micro-ops it holds.
+    /// How much it holds, in micro-ops.
     pub fn len(&self) -> usize {
         self.0.ops.get()
     }
@@ -230,6 +239,18 @@ impl CodeCache {
         fresh.then(|| owned.block())
     }
 
+    /// Drops the translations of a page that is about to be written to, and with them the cache's hold on it. The
+    /// caller drops its jump cache; others notice by the count of writes.
+    pub(crate) fn forget(&self, page: &Page, addr: u64) {
+        page.touch();
+        if let Some(stale) = self.0.pages.borrow_mut().remove(&key(page, addr)) {
+            self.0
+                .ops
+                .set(self.0.ops.get().saturating_sub(stale.size()));
+            self.0.watch.bump();
+        }
+    }
+
     /// Adds a block translated from `page` (and `beyond`). The caller must then call [`Inner::sync`]
     /// (crate::mem::Inner::sync), as pages may have become code, and others' blocks may have been dropped.
     pub(crate) fn add(&self, page: &Page, beyond: Option<&Page>, draft: Draft) -> *const Block {
@@ -244,7 +265,7 @@ impl CodeCache {
         let owned = Owned::new(draft, beyond.map(|p| (p.clone(), p.version())));
         let (block, size) = (owned.block(), owned.memory.len());
         let mut pages = shared.pages.borrow_mut();
-        if shared.ops.get() + size > shared.cap {
+        if shared.ops.get() + size + PAGE_COST > shared.cap {
             pages.clear();
             shared.ops.set(0);
             shared.watch.bump();
@@ -255,9 +276,13 @@ impl CodeCache {
             .is_some_and(|code| code.version != page.version())
         {
             if let Some(stale) = pages.remove(&key) {
-                let freed: usize = stale.blocks.values().map(|b| b.memory.len()).sum();
-                shared.ops.set(shared.ops.get().saturating_sub(freed));
+                shared
+                    .ops
+                    .set(shared.ops.get().saturating_sub(stale.size()));
             }
+        }
+        if !pages.contains_key(&key) {
+            shared.ops.set(shared.ops.get() + PAGE_COST);
         }
         let code = pages.entry(key).or_insert_with(|| CodePage {
             _page: page.clone(),

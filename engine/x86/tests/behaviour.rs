@@ -72,6 +72,8 @@ fn a_loop_that_patches_itself_counts_its_patches() {
     assert_eq!(m.run(), Exit::Breakpoint);
     assert_eq!(m.cpu.gpr[reg::RAX], 50);
     assert_eq!(m.mem.read_u32(CODE + 1), Ok(51));
+    assert_eq!(m.mem.cow_copies(), 0, "the cache lets go of the page");
+    assert!(m.mem.code_cache().len() < 1000);
 }
 
 #[test]

@@ -314,9 +314,16 @@ impl Inner {
         }
     }
 
-    /// The page at `addr`, ready to be written to: copied first if it is private and someone else holds it.
+    /// The page at `addr`, ready to be written to: without translations, and copied first if it is private and someone
+    /// else holds it.
     fn writable(&mut self, addr: u64) -> Result<Page, Fault> {
         let vpn = addr >> 12;
+        let m = self.lookup(addr, Access::Write)?;
+        if m.page.is_watched() {
+            let page = m.page.clone();
+            self.cache.forget(&page, addr);
+            self.tlb.forget_jumps();
+        }
         let Some(m) = self.get_mut(vpn) else {
             return Err(Fault {
                 addr,
@@ -324,13 +331,6 @@ impl Inner {
                 present: false,
             });
         };
-        if !m.prot.w {
-            return Err(Fault {
-                addr,
-                access: Access::Write,
-                present: true,
-            });
-        }
         let copied = m.cow && Page::make_unique(&mut m.page);
         let (page, code) = (m.page.clone(), m.prot.x);
         if copied {
