@@ -156,10 +156,10 @@ impl Page {
 
     /// Asks that the next write tells `watch`. Another cache's watch is told at once, as it is replaced.
     pub fn watch(&self, watch: &Rc<Watch>) {
-        if let Some(old) = self.0.watch.borrow().as_ref() {
-            if Rc::ptr_eq(old, watch) {
-                return;
-            }
+        if let Some(old) = self.0.watch.borrow().as_ref()
+            && Rc::ptr_eq(old, watch)
+        {
+            return;
         }
         self.touch();
         *self.0.watch.borrow_mut() = Some(watch.clone());

@@ -274,12 +274,11 @@ impl CodeCache {
         if pages
             .get(&key)
             .is_some_and(|code| code.version != page.version())
+            && let Some(stale) = pages.remove(&key)
         {
-            if let Some(stale) = pages.remove(&key) {
-                shared
-                    .ops
-                    .set(shared.ops.get().saturating_sub(stale.size()));
-            }
+            shared
+                .ops
+                .set(shared.ops.get().saturating_sub(stale.size()));
         }
         if !pages.contains_key(&key) {
             shared.ops.set(shared.ops.get() + PAGE_COST);

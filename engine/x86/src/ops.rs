@@ -179,7 +179,6 @@ const KINDS: usize = Kind::Helper as usize + 1;
 #[derive(Clone, Copy, Debug)]
 pub struct Info {
     pub code: Code,
-    pub name: &'static str,
     pub kind: Kind,
     pub size: Size,
     pub form: Form,
@@ -196,11 +195,11 @@ macro_rules! ops {
         /// One row per code, in their order.
         pub const TABLE: &[Info] = &[
             $(Info {
-                code: Code::$name, name: stringify!($name), kind: Kind::$kind, size: Size::$size, form: Form::$form,
+                code: Code::$name, kind: Kind::$kind, size: Size::$size, form: Form::$form,
                 flags: Flags::$flags,
             },)*
             $(Info {
-                code: Code::$helper, name: stringify!($helper), kind: Kind::Helper, size: Size::B64, form: Form::I,
+                code: Code::$helper, kind: Kind::Helper, size: Size::B64, form: Form::I,
                 flags: Flags::All,
             },)*
         ];
@@ -737,16 +736,6 @@ macro_rules! pairs {
             match (first, second) {
                 $((Code::$first, Code::$second) => Some(Code::$pair),)*
                 _ => None,
-            }
-        }
-
-        impl Code {
-            /// The codes of the two ops that a pair stands for.
-            pub fn halves(self) -> Option<(Code, Code)> {
-                match self {
-                    $(Code::$pair => Some((Code::$first, Code::$second)),)*
-                    _ => None,
-                }
             }
         }
     };

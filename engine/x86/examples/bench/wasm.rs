@@ -54,7 +54,8 @@ pub unsafe extern "C" fn step(guest: *mut guest::Guest, instructions: f64) -> f6
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn output_len(guest: *mut guest::Guest) -> usize {
     // SAFETY: the caller's promise.
-    unsafe { (&(*guest).output).len() }
+    let guest = unsafe { &*guest };
+    guest.output.len()
 }
 
 /// # Safety
@@ -62,5 +63,6 @@ pub unsafe extern "C" fn output_len(guest: *mut guest::Guest) -> usize {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn output(guest: *mut guest::Guest) -> *const u8 {
     // SAFETY: the caller's promise.
-    unsafe { (&(*guest).output).as_ptr() }
+    let guest = unsafe { &*guest };
+    guest.output.as_ptr()
 }

@@ -507,17 +507,17 @@ impl Lower<'_> {
         } else {
             Binary::Table(kind)
         };
-        if let (OpKind::Memory, Binary::Table(kind)) = (i.op0_kind(), operation) {
-            if let Some(code) = pick(kind, size, Form::Mi, flags) {
-                let ea = self.ea(i);
-                return self.emit(with_ea(
-                    Op {
-                        imm: 1,
-                        ..Op::new(code)
-                    },
-                    ea,
-                ));
-            }
+        if let (OpKind::Memory, Binary::Table(kind)) = (i.op0_kind(), operation)
+            && let Some(code) = pick(kind, size, Form::Mi, flags)
+        {
+            let ea = self.ea(i);
+            return self.emit(with_ea(
+                Op {
+                    imm: 1,
+                    ..Op::new(code)
+                },
+                ea,
+            ));
         }
         self.modify(i, size, |lower, d| {
             lower.apply(operation, size, flags, d, Source::Imm(1))

@@ -73,10 +73,10 @@ impl Lower<'_> {
                 };
                 self.sized(code, xmm(i, 0), s, log2(size));
             }
-            M::Cvttsd2si => self.to_integer(i, Code::Cvttsd2si),
-            M::Cvtsd2si => self.to_integer(i, Code::Cvtsd2si),
-            M::Cvttss2si => self.to_integer(i, Code::Cvttss2si),
-            M::Cvtss2si => self.to_integer(i, Code::Cvtss2si),
+            M::Cvttsd2si => self.float_to_integer(i, Code::Cvttsd2si),
+            M::Cvtsd2si => self.float_to_integer(i, Code::Cvtsd2si),
+            M::Cvttss2si => self.float_to_integer(i, Code::Cvttss2si),
+            M::Cvtss2si => self.float_to_integer(i, Code::Cvtss2si),
             M::Pinsrw => {
                 let s = match self.source(i, 1, Size::B16) {
                     Source::Reg(s) => s,
@@ -191,7 +191,7 @@ impl Lower<'_> {
         }
     }
 
-    fn to_integer(&mut self, i: &Instruction, code: Code) {
+    fn float_to_integer(&mut self, i: &Instruction, code: Code) {
         let s = self.xmm_source(i);
         if !i.op0_register().is_gpr() {
             return self.raise(Raise::InvalidOpcode);

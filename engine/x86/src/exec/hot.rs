@@ -107,7 +107,7 @@ pub fn load_low<T: Int>(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
 #[inline(always)]
 pub fn load_x128<const ALIGNED: bool>(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
     let addr = ea_m(cpu, op);
-    if ALIGNED && addr % 16 != 0 {
+    if ALIGNED && !addr.is_multiple_of(16) {
         return misaligned(mem);
     }
     let value = match mem.host_read(addr, 16) {
@@ -126,7 +126,7 @@ pub fn load_x128<const ALIGNED: bool>(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -
 #[inline(always)]
 pub fn store_x128<const ALIGNED: bool>(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
     let addr = ea_m(cpu, op);
-    if ALIGNED && addr % 16 != 0 {
+    if ALIGNED && !addr.is_multiple_of(16) {
         return misaligned(mem);
     }
     let value = xmm(cpu, op.s);

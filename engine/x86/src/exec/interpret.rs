@@ -69,6 +69,7 @@ pub unsafe fn interpret(
                         ip = ip.wrapping_add(1);
                         // SAFETY: the first op of a pair doesn't end the block.
                         op = unsafe { &*ip };
+                        let _ = op;
                     };
                 }
                 macro_rules! fused {

@@ -149,7 +149,7 @@ pub fn cmpxchg8b(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
 
 pub fn cmpxchg16b(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
     let addr = super::hot::ea_m(cpu, op);
-    if addr % 16 != 0 {
+    if !addr.is_multiple_of(16) {
         mem.stop = Some(Stop::Exit(Exit::GeneralProtection));
         return false;
     }
@@ -182,7 +182,7 @@ fn set_zero(cpu: &mut Cpu, equal: bool) {
 
 /// An aligned operand of 16 bytes, or a general protection fault.
 fn aligned(mem: &mut Inner, addr: u64) -> bool {
-    let ok = addr % 16 == 0;
+    let ok = addr.is_multiple_of(16);
     if !ok {
         mem.stop = Some(Stop::Exit(Exit::GeneralProtection));
     }

@@ -158,12 +158,12 @@ impl AddressSpace {
             let first = number << CHUNK_BITS;
             for (i, slot) in chunk.iter_mut().enumerate() {
                 let vpn = first + i as u64;
-                if pages.contains(&vpn) {
-                    if let Some(old) = slot.take() {
-                        code |= old.prot.x;
-                        mem.resident -= 1;
-                        mem.tlb.forget(vpn);
-                    }
+                if pages.contains(&vpn)
+                    && let Some(old) = slot.take()
+                {
+                    code |= old.prot.x;
+                    mem.resident -= 1;
+                    mem.tlb.forget(vpn);
                 }
             }
             if chunk.iter().all(Option::is_none) {

@@ -18,6 +18,8 @@ pub struct Case {
     pub ignore_status: u16,
     pub x87: bool,
     pub single: bool,
+    /// The result may be off by the last bits.
+    pub approximate: bool,
     /// Where its memory operand is.
     pub target: Option<(u64, usize)>,
 }
@@ -213,14 +215,6 @@ fn excluded(i: &Instruction) -> bool {
             | M::Int1
             | M::Into
             | M::Hlt
-            | M::Fsin
-            | M::Fcos
-            | M::Fsincos
-            | M::Fptan
-            | M::Fpatan
-            | M::F2xm1
-            | M::Fyl2x
-            | M::Fyl2xp1
             | M::Fxsave
             | M::Fxsave64
             | M::Fxrstor
@@ -484,6 +478,7 @@ impl Generator {
             ignore_status: 0,
             x87: false,
             single: false,
+            approximate: false,
             target: None,
         })
     }
@@ -524,10 +519,10 @@ impl Generator {
         if i.is_invalid() || excluded(&i) {
             return None;
         }
-        if let Some(only) = &self.only {
-            if !format!("{:?}", i.mnemonic()).eq_ignore_ascii_case(only) {
-                return None;
-            }
+        if let Some(only) = &self.only
+            && !format!("{:?}", i.mnemonic()).eq_ignore_ascii_case(only)
+        {
+            return None;
         }
         bytes.truncate(i.len());
         Some((bytes, i))
@@ -630,6 +625,23 @@ impl Generator {
                 before.gpr[5] = place(rng, 16, 1);
             }
         }
+        let approximate = matches!(
+            i.mnemonic(),
+            Mnemonic::Fsin
+                | Mnemonic::Fcos
+                | Mnemonic::Fsincos
+                | Mnemonic::Fptan
+                | Mnemonic::Fpatan
+                | Mnemonic::F2xm1
+                | Mnemonic::Fyl2x
+                | Mnemonic::Fyl2xp1
+        );
+        // Their results are defined for arguments well below 1.
+        if matches!(i.mnemonic(), Mnemonic::F2xm1 | Mnemonic::Fyl2xp1)
+            && !(1..0x3ffd).contains(&(u16::from_le_bytes([before.fx[40], before.fx[41]]) & 0x7fff))
+        {
+            return None;
+        }
         let mut undefined = rflags(i.rflags_undefined());
         match i.mnemonic() {
             Mnemonic::Shl
@@ -689,6 +701,7 @@ impl Generator {
             ignore_status: 0,
             x87: format!("{:?}", i.mnemonic()).starts_with('F'),
             single: true,
+            approximate,
             target,
         })
     }

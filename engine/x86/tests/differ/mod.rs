@@ -183,6 +183,13 @@ pub fn compare(
             ("status", 2, case.ignore_status),
             ("tag", 4, 0xff00),
         ] {
+            // Whether a result was rounded up, and whether it became denormal, hangs on its last bits.
+            let ignore = ignore
+                | if case.approximate && at == 2 {
+                    0x230
+                } else {
+                    0
+                };
             let (h, g) = (word(&host.fx, at) & !ignore, word(&guest.fx, at) & !ignore);
             if h != g {
                 differences.push(format!("x87 {name} word: host {h:#x}, guest {g:#x}"));
@@ -191,7 +198,8 @@ pub fn compare(
     }
     for r in 0..8 {
         let at = 32 + 16 * r;
-        if host.fx[at..at + 10] != guest.fx[at..at + 10] {
+        let near = case.approximate && distance(&host.fx[at..at + 10], &guest.fx[at..at + 10]) <= 3;
+        if host.fx[at..at + 10] != guest.fx[at..at + 10] && !near {
             differences.push(format!(
                 "st{r}: host {:02x?}, guest {:02x?}",
                 &host.fx[at..at + 10],
@@ -206,6 +214,18 @@ pub fn compare(
         ));
     }
     differences
+}
+
+/// How many 80-bit numbers lie between two of the same sign.
+fn distance(a: &[u8], b: &[u8]) -> u128 {
+    let number = |bytes: &[u8]| {
+        let mut n = [0; 16];
+        n[..10].copy_from_slice(bytes);
+        let n = u128::from_le_bytes(n);
+        // Without the integer bit, consecutive numbers are consecutive.
+        ((n >> 64) << 63) | (n & (u128::from(u64::MAX) >> 1))
+    };
+    number(a).abs_diff(number(b))
 }
 
 /// What a number of cases came to.

@@ -37,6 +37,11 @@ fn nan(a: Num, b: Num) -> Num {
     chosen.quiet()
 }
 
+/// The NaN that two operands give, if either is one.
+pub fn any_nan(a: Num, b: Num) -> Option<Num> {
+    (a.is_nan() || b.is_nan()).then(|| nan(a, b))
+}
+
 /// Two operands as numbers, or the result that they give without computing. Flags are added.
 fn numbers(a: Operand, b: Operand, flags: &mut u8) -> Result<(Num, Num), Num> {
     let (Operand::Number(a), Operand::Number(b)) = (a, b) else {
