@@ -26,6 +26,8 @@ mod shapes;
 mod stream;
 mod system;
 mod tabwriter;
+#[cfg(test)]
+mod tests;
 mod transfer;
 mod tree;
 pub mod units;

@@ -125,13 +125,13 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
 }
 
 /// The query both builders take.
-pub fn params(m: &Matches, dockerfile: &str) -> Params {
+pub fn params(cli: &Cli<'_>, m: &Matches, dockerfile: &str) -> Params {
     let mut args = serde_json::Map::new();
     for a in m.list("build-arg") {
-        // A bare name took the client's value, or none, when the flags were looked at.
+        // A bare name takes the client's value, or none.
         let (k, v) = match a.split_once('=') {
             Some((k, v)) => (k, J::from(v)),
-            None => (a, J::Null),
+            None => (a, cli.host.env(a).map_or(J::Null, J::from)),
         };
         args.insert(k.into(), v);
     }
@@ -258,7 +258,7 @@ pub async fn write_iidfile(cli: &Cli<'_>, m: &Matches, id: &str) -> Result<(), F
 async fn run_classic(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
     let quiet = m.on("quiet");
     let prepared = cli.build_context(m.arg(0), m.str("file")).await?;
-    let params = params(m, &prepared.dockerfile).add("version", "1");
+    let params = params(cli, m, &prepared.dockerfile).add("version", "1");
     let request = request(cli, &prepared, params).await;
     let remote = matches!(prepared.context, Context::Remote(_));
     let mut id = String::new();

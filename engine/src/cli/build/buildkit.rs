@@ -17,7 +17,7 @@ pub async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
         .build_context(m.arg(0), m.str("file"))
         .await
         .map_err(|f| error(&f.text))?;
-    let params = params(m, &prepared.dockerfile).add("version", "2");
+    let params = params(cli, m, &prepared.dockerfile).add("version", "2");
     let request = request(cli, &prepared, params).await;
     let now = || cli.host.now().as_nanos() as i128;
     let mode = match m.str("progress") {
@@ -74,6 +74,10 @@ pub async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
                     } else {
                         // A pull, or a daemon that builds in the classic way.
                         let text = display.message(&d)?;
+                        let line = d.text("stream").trim();
+                        if quiet && line.starts_with("sha256:") {
+                            id = line.to_string();
+                        }
                         if shown && !raw {
                             cli.err(&text).await;
                         }

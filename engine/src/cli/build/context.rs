@@ -1,7 +1,6 @@
 //! What `docker build` sends: the tree at PATH without what its `.dockerignore` names.
 
 use crate::cli::archive::{Out, Source, join};
-use crate::cli::host_path;
 use crate::cli::prelude::*;
 use crate::pipe::PipeWriter;
 use bottleship_dockerfile::ignore::{self, Matcher};
@@ -155,15 +154,8 @@ impl Cli<'_> {
                     usual
                 }
             }
-            // Relative to the working directory first, then to the context.
-            f => {
-                let here = self.absolute(f);
-                if f.starts_with('/') || self.host.stat(&here, false).await.is_ok() {
-                    here
-                } else {
-                    host_path(root, f)
-                }
-            }
+            // Relative to the working directory, not to the context.
+            f => self.absolute(f),
         };
         let real = self.host.real_path(&path).await.map_err(|e| {
             Failure::new(format!(

@@ -50,7 +50,7 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
             ));
         }
         params = params
-            .add("repo", r.familiar_name())
+            .add("repo", r.name())
             .add("tag", r.tag().unwrap_or("latest"));
     }
     let answer = cli.post(format!("/commit{params}"), &J::Null).await?;

@@ -25,6 +25,32 @@ fn strings(v: &[&str]) -> J {
     J::Array(v.iter().map(|s| (*s).into()).collect())
 }
 
+/// As Go encodes a slice nothing was put into.
+fn or_null(v: J) -> J {
+    match v {
+        J::Array(a) if a.is_empty() => J::Null,
+        v => v,
+    }
+}
+
+/// Capabilities as docker sends them: upper case with their prefix, sorted, each once.
+fn capabilities(v: &[&str]) -> J {
+    let mut all: Vec<String> = v
+        .iter()
+        .map(|c| c.trim().to_uppercase())
+        .map(|c| {
+            if c == "ALL" || c.starts_with("CAP_") {
+                c
+            } else {
+                format!("CAP_{c}")
+            }
+        })
+        .collect();
+    all.sort();
+    all.dedup();
+    or_null(json!(all))
+}
+
 impl Cli<'_> {
     /// Reads the flags; errors are Docker's texts without the `docker: ` before them.
     pub async fn container_spec(&self, m: &Matches) -> Result<Spec, Failure> {
@@ -71,7 +97,7 @@ impl Cli<'_> {
         let env = self.environment(m).await?;
         let labels = self.labels(m).await?;
         self.check_modes(m)?;
-        let restart = parse_restart(m.str("restart")).map_err(err)?;
+        let restart = parse_restart(m.get("restart").unwrap_or("no")).map_err(err)?;
         let health = health(m).map_err(err)?;
         let security = self.security_opts(m).await?;
         let storage = m.list("storage-opt");
@@ -89,7 +115,7 @@ impl Cli<'_> {
             "Tty": tty,
             "OpenStdin": m.on("interactive"),
             "StdinOnce": m.on("interactive") && stdin,
-            "Env": env,
+            "Env": or_null(json!(env)),
             "Cmd": if m.args.len() > 1 { J::from(m.args[1..].to_vec()) } else { J::Null },
             "Image": m.arg(0),
             "Volumes": volumes,
@@ -109,16 +135,13 @@ impl Cli<'_> {
         if let Some(h) = health {
             set(&mut c, "Healthcheck", h);
         }
-        if let Some(mac) = m.get("mac-address") {
-            set(&mut c, "MacAddress", mac);
-        }
 
         let mut h = self.host_config(m)?;
-        set(&mut h, "Binds", binds);
+        set(&mut h, "Binds", or_null(binds));
         set(&mut h, "PortBindings", J::Object(published.bindings));
         set(&mut h, "RestartPolicy", restart);
         set(&mut h, "Devices", devices);
-        set(&mut h, "SecurityOpt", security);
+        set(&mut h, "SecurityOpt", or_null(json!(security)));
         if !storage.is_empty() {
             set(&mut h, "StorageOpt", object(&storage));
         }
@@ -218,18 +241,18 @@ impl Cli<'_> {
             "NetworkMode": "default",
             "AutoRemove": m.on("rm"),
             "VolumeDriver": m.str("volume-driver"),
-            "VolumesFrom": strings(&m.list("volumes-from")),
+            "VolumesFrom": or_null(strings(&m.list("volumes-from"))),
             "ConsoleSize": [rows, columns],
-            "CapAdd": strings(&m.list("cap-add")),
-            "CapDrop": strings(&m.list("cap-drop")),
+            "CapAdd": capabilities(&m.list("cap-add")),
+            "CapDrop": capabilities(&m.list("cap-drop")),
             "CgroupnsMode": m.str("cgroupns"),
             "Dns": strings(&m.list("dns")),
             "DnsOptions": strings(&dns_options),
             "DnsSearch": strings(&m.list("dns-search")),
-            "ExtraHosts": m.list("add-host").into_iter().filter_map(|a| parse_extra_host(a).ok()).collect::<Vec<_>>(),
-            "GroupAdd": strings(&m.list("group-add")),
+            "ExtraHosts": or_null(json!(m.list("add-host").into_iter().filter_map(|a| parse_extra_host(a).ok()).collect::<Vec<_>>())),
+            "GroupAdd": or_null(strings(&m.list("group-add"))),
             "IpcMode": m.str("ipc"),
-            "Links": strings(&m.list("link")),
+            "Links": or_null(strings(&m.list("link"))),
             "OomScoreAdj": m.int("oom-score-adj").unwrap_or(0),
             "PidMode": m.str("pid"),
             "Privileged": m.on("privileged"),
@@ -240,7 +263,6 @@ impl Cli<'_> {
         });
         let limits = json!({
             "ShmSize": size(m, "shm-size"),
-            "Runtime": m.str("runtime"),
             "Isolation": m.str("isolation"),
             "CpuShares": m.int("cpu-shares").unwrap_or(0),
             "Memory": size(m, "memory"),
@@ -255,7 +277,7 @@ impl Cli<'_> {
             "CpusetMems": m.str("cpuset-mems"),
             "MemoryReservation": size(m, "memory-reservation"),
             "MemorySwap": size(m, "memory-swap"),
-            "MemorySwappiness": m.int("memory-swappiness").filter(|n| *n != -1),
+            "MemorySwappiness": m.int("memory-swappiness").unwrap_or(-1),
             "OomKillDisable": m.on("oom-kill-disable"),
             "PidsLimit": m.int("pids-limit").unwrap_or(0),
         });
@@ -264,6 +286,9 @@ impl Cli<'_> {
         }
         if let Some(v) = m.get("init") {
             set(&mut h, "Init", crate::cli::command::go_bool(v));
+        }
+        if m.given("runtime") {
+            set(&mut h, "Runtime", m.str("runtime"));
         }
         let tmpfs = m.list("tmpfs");
         if !tmpfs.is_empty() {
@@ -300,14 +325,14 @@ impl Cli<'_> {
         set(
             &mut h,
             "DeviceCgroupRules",
-            strings(&m.list("device-cgroup-rule")),
+            or_null(strings(&m.list("device-cgroup-rule"))),
         );
         let gpus: Vec<J> = m
             .list("gpus")
             .into_iter()
             .filter_map(|g| parse_gpus(g).ok())
             .collect();
-        set(&mut h, "DeviceRequests", gpus);
+        set(&mut h, "DeviceRequests", or_null(json!(gpus)));
         for (flag, field, bytes) in [
             ("device-read-bps", "BlkioDeviceReadBps", true),
             ("device-write-bps", "BlkioDeviceWriteBps", true),

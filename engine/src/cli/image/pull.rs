@@ -96,7 +96,7 @@ async fn create(
         None => r.tag().unwrap_or("latest").to_string(),
     };
     let params = Params::new()
-        .add("fromImage", r.familiar_name())
+        .add("fromImage", r.name())
         .add_if(!platform.is_empty(), "platform", platform.to_lowercase())
         .add_if(!all, "tag", tag);
     let auth = cli.registry_auth(r.domain()).await;

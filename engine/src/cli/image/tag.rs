@@ -29,7 +29,7 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
         ));
     }
     let params = Params::new()
-        .add("repo", r.familiar_name())
+        .add("repo", r.name())
         .add("tag", r.tag().unwrap_or("latest"));
     cli.post(format!("/images/{}/tag{params}", segment(source)), &J::Null)
         .await?;

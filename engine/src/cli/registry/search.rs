@@ -39,9 +39,9 @@ const HEADERS: &[(&str, &str)] = &[
 async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
     let filters = parse_filters(&m.list("filter"))?;
     let params = Params::new()
-        .add("term", m.arg(0))
         .filters(&filters)
-        .add_if(m.given("limit"), "limit", m.str("limit"));
+        .add_if(m.given("limit"), "limit", m.str("limit"))
+        .add("term", m.arg(0));
     let auth = cli.registry_auth("docker.io").await;
     let request = with_auth(Request::get(format!("/images/search{params}")), &auth);
     let mut documents = Documents::new(cli.send(request).await?);

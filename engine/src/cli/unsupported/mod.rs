@@ -8,6 +8,7 @@ mod node;
 mod plugin;
 mod secret;
 mod service;
+mod service_update;
 mod stack;
 mod swarm;
 mod trust;

@@ -10,6 +10,7 @@ pub const COMMAND: Command = Command {
     about: "Create a volume",
     args: Args::Max(1),
     flags: &[
+        Flag::hidden("name", "string"),
         Flag::long(
             "availability",
             "string",
@@ -71,12 +72,22 @@ pub const COMMAND: Command = Command {
 
 async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
     let name = m.arg(0);
-    let body = json!({
-        "Driver": m.get("driver").unwrap_or("local"),
-        "DriverOpts": object(&m.list("opt")),
-        "Labels": object(&m.list("label")),
-        "Name": name,
-    });
+    let name = match m.get("name") {
+        Some(_) if !name.is_empty() => {
+            return Err(Failure::new(
+                "conflicting options: cannot specify a volume name through both --name and as a positional arg",
+            ));
+        }
+        Some(n) => n,
+        None => name,
+    };
+    let mut body = json!({"Driver": m.get("driver").unwrap_or("local"), "Name": name});
+    // What was not given is not sent, and so not shown by inspect.
+    for (flag, field) in [("opt", "DriverOpts"), ("label", "Labels")] {
+        if m.given(flag) {
+            body[field] = object(&m.list(flag));
+        }
+    }
     let answer = cli.post("/volumes/create", &body).await?;
     cli.out(&format!("{}\n", answer.text("Name"))).await;
     Ok(())
