@@ -134,7 +134,10 @@ pub async fn dispatch(cli: &Cli<'_>, args: &[String]) -> Result<(), Failure> {
             }
             return Err(unknown(&path, word));
         };
-        let path = format!("docker {full}");
+        // An alias goes by the name of the command it stands beside.
+        let parent = |n: &str| n.rsplit_once(' ').map_or("", |(p, _)| p).to_string();
+        let known = command.names.iter().find(|n| parent(n) == group);
+        let path = format!("docker {}", known.unwrap_or(&full.as_str()));
         if helping {
             cli.out(&help::command(command, &path, cli.width())).await;
             return Ok(());

@@ -23,6 +23,10 @@ pub const COMMAND: Command = Command {
 };
 
 async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
+    if m.given("time") {
+        cli.out("Flag --time has been deprecated, use --timeout instead\n")
+            .await;
+    }
     if m.given("time") && m.given("timeout") {
         return Err(Failure::new(
             "conflicting options: cannot specify both --timeout and --time",

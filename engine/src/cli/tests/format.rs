@@ -34,7 +34,7 @@ fn tables() {
     assert_eq!(
         out(&["ps"]),
         "CONTAINER ID   IMAGE     COMMAND                  CREATED       STATUS       PORTS                  NAMES\n\
-         aaaaaaaa1234   busybox   \"sleep 1000 and more…\"   2 hours ago   Up 2 hours   0.0.0.0:8080->80/tcp   web\n"
+         aaaaaaaa1234   busybox   \"sleep 1000 and more…\"   3 hours ago   Up 2 hours   0.0.0.0:8080->80/tcp   web\n"
     );
     assert_eq!(
         out(&["images"]),
