@@ -75,7 +75,7 @@ impl BottleshipEngine {
         };
         let outside = Outside {
             store,
-            fetch: Rc::new(PageFetch),
+            fetch: Rc::new(PageFetch::new(&site)),
             clock: Rc::new(PageClock),
             entropy: Rc::new(PageEntropy),
         };

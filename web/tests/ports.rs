@@ -141,7 +141,7 @@ async fn fetch_streams_a_body_and_says_why_it_failed() {
         headers: HeaderMap::new(),
         body: Bytes::new(),
     };
-    let response = PageFetch
+    let response = PageFetch::default()
         .fetch(request("data:text/plain,hello%20there"))
         .await
         .unwrap();
@@ -149,7 +149,7 @@ async fn fetch_streams_a_body_and_says_why_it_failed() {
     let parts: Vec<_> = response.body.map(Result::unwrap).collect().await;
     assert_eq!(parts.concat(), b"hello there");
 
-    let error = PageFetch
+    let error = PageFetch::default()
         .fetch(request("http://127.0.0.1:1/v2/"))
         .await
         .err()

@@ -21,7 +21,30 @@ extern "C" {
 }
 
 /// `fetch`. Redirects are followed by the browser, which shows a page none of them; what CORS hides stays hidden.
-pub struct PageFetch;
+#[derive(Default)]
+pub struct PageFetch {
+    /// The site's address, ending in a slash; empty for none.
+    site: String,
+}
+
+impl PageFetch {
+    /// A client for a page of this site.
+    pub fn new(site: &str) -> Self {
+        PageFetch { site: site.into() }
+    }
+
+    /// A registry is at its server's root, and a site may be in a directory of its server.
+    fn address(&self, url: &str) -> String {
+        let root = self.site.match_indices('/').nth(2);
+        if let Some((end, _)) = root
+            && let Some(path) = url.strip_prefix(&self.site[..=end])
+            && path.starts_with("v2/")
+        {
+            return format!("{}{path}", self.site);
+        }
+        url.to_owned()
+    }
+}
 
 #[async_trait(?Send)]
 impl Fetch for PageFetch {
@@ -48,7 +71,7 @@ impl Fetch for PageFetch {
         if !request.body.is_empty() {
             init.set_body(&Uint8Array::from(request.body.as_ref()).into());
         }
-        let response = JsFuture::from(js_fetch(&request.url, &init))
+        let response = JsFuture::from(js_fetch(&self.address(&request.url), &init))
             .await
             .map_err(failed)?;
         let response: Response = response.unchecked_into();
@@ -141,4 +164,26 @@ async fn next(reader: &ReadableStreamDefaultReader) -> Result<Option<Bytes>, JsV
     }
     let value: Uint8Array = Reflect::get(&part, &"value".into())?.dyn_into()?;
     Ok(Some(value.to_vec().into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PageFetch;
+
+    #[test]
+    fn the_registry_of_a_site_in_a_directory_is_in_it() {
+        let fetch = PageFetch::new("https://example.org/lab/");
+        assert_eq!(
+            fetch.address("https://example.org/v2/library/busybox/tags/list"),
+            "https://example.org/lab/v2/library/busybox/tags/list"
+        );
+        for other in [
+            "https://example.org/x",
+            "https://ghcr.io/v2/",
+            "data:text/plain,v2/",
+        ] {
+            assert_eq!(fetch.address(other), other);
+        }
+        assert_eq!(PageFetch::default().address("http://a/v2/"), "http://a/v2/");
+    }
 }
