@@ -113,15 +113,16 @@ describe('docker', () => {
     await run('docker run --name writer busybox sh -c "echo x > /made; rm /etc/passwd"');
     await page.getByRole('button', { name: /^Container writer/ }).click();
     const facts = page.getByRole('complementary', { name: 'About writer' });
-    await facts.getByText('/made').waitFor();
-    await facts.getByText('/etc/passwd').waitFor();
+    await facts.getByText('/made', { exact: true }).waitFor();
+    await facts.getByText('/etc/passwd', { exact: true }).waitFor();
     await facts.getByRole('button', { name: 'docker rm writer' }).click();
     await page.getByRole('button', { name: /^Container writer/ }).waitFor({ state: 'detached' });
   });
 
   test('a published port answers the host', LONG, async () => {
     await run('docker run -d --name web -p 8080:80 busybox sh -c "echo served > /index.html; httpd -f -p 80 -h /"');
-    assert.equal((await run('wget -qO- http://localhost:8080/')).output, 'served\n');
+    const served = 'for i in 1 2 3 4 5 6 7 8 9 10; do wget -qO- http://localhost:8080/ 2>/dev/null && break; sleep 0.2; done';
+    assert.equal((await run(served)).output, 'served\n');
     await page.getByRole('button', { name: /^Container web, running, 8080→80/ }).waitFor();
     await run('docker rm -f web');
   });

@@ -41,8 +41,21 @@ try {
     await page.waitForTimeout(500);
   };
   if (real) {
-    await type(page, 'docker pull nginx; docker pull redis; docker run -d --name web -p 8080:80 nginx; docker images');
-    await sees(page, /REPOSITORY[^]*\$ $/, 120_000).catch(() => {});
+    const lines = [
+      'docker pull -q alpine',
+      'docker volume create data',
+      'mkdir -p shop && printf "FROM busybox\\nCOPY . /www\\nCMD [\\"httpd\\", \\"-f\\", \\"-h\\", \\"/www\\"]\\n" > shop/Dockerfile && echo hello > shop/index.html',
+      'docker build -q -t shop shop',
+      'docker network create front',
+      'docker run -d --name web --network front -p 8080:80 shop',
+      'docker run -d --name db --network front -v data:/data alpine sleep 10000',
+      'docker run hello-world',
+      'docker ps',
+    ];
+    for (const line of lines) {
+      await type(page, line);
+      await page.waitForTimeout(4000);
+    }
   } else {
     await type(page, 'echo hello');
     await type(page, 'docker run --name web nginx');

@@ -8,6 +8,9 @@ import { SIZE, WINDOW } from './protocol.js';
 /** How long a slice runs before the worker looks at its messages again: a key is answered within two of these. */
 const SLICE_MS = 6;
 
+/** The host is saved when it has had nothing to do for so long. */
+const SAVE_MS = 250;
+
 const scope = /** @type {any} */ (globalThis);
 
 /** @type {Engine | null} */
@@ -65,11 +68,27 @@ function slice() {
       before = after;
     } while (wait === 0 && before - start < SLICE_MS);
     flush();
-    if (wait === 0) wake();
-    else if (wait !== Infinity && !queued) sleeping = setTimeout(wake, Math.min(wait, 0x7fff_ffff));
+    if (wait === 0) return wake();
+    if (touched) saveSoon();
+    if (wait !== Infinity && !queued) sleeping = setTimeout(wake, Math.min(wait, 0x7fff_ffff));
   } catch (error) {
     stopped(error);
   }
+}
+
+/** Something came from outside since the last save. */
+let touched = false;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let saving;
+
+/** Saves once the host has been quiet for a moment: the engine's own rounds are seconds apart, and a tab may go any time. */
+function saveSoon() {
+  touched = false;
+  clearTimeout(saving);
+  saving = setTimeout(() => {
+    engine?.save().catch((error) => console.warn(`the host could not be saved: ${text(error)}`));
+    wake();
+  }, SAVE_MS);
 }
 
 function flush() {
@@ -152,6 +171,7 @@ async function call({ id, name, args }) {
   if (!engine) return post({ t: 'failed', id, message: 'the Docker host is not running' });
   try {
     const began = performance.now();
+    touched ||= name === 'exec' || name === 'writeFile' || name === 'makeDir' || name === 'remove' || name === 'rename';
     const pending = name === 'export' ? everything(engine) : /** @type {any} */ (engine)[name](...args);
     wake();
     let value = await pending;
@@ -212,6 +232,7 @@ function receive(m) {
       terminals.set(m.term, { pty: engine.open(clamp(m.cols, SIZE.cols), clamp(m.rows, SIZE.rows)), unacked: 0 });
       break;
     case 'in':
+      touched = true;
       if (t) engine.write(t.pty, m.data);
       break;
     case 'resize':
