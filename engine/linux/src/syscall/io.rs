@@ -62,7 +62,9 @@ pub(super) fn iovec(cx: &Cx, at: u64, count: u64) -> Result<Vec<Span>, Errno> {
 
 /// Waits for data; 0 when the file's own time limit is over.
 fn wait_to_read(cx: &Cx, file: &Rc<OpenFile>) -> SysResult {
-    let Some(timeout) = file.file.read_timeout() else { return Err(cx.wait_file(file)) };
+    let Some(timeout) = file.file.read_timeout() else {
+        return Err(cx.wait_file(file));
+    };
     let deadline = cx.deadline(Some(timeout));
     if deadline.is_some_and(|at| at <= cx.now()) {
         return Ok(0);
@@ -99,7 +101,7 @@ pub(super) fn read_spans(
                 let n = match pos {
                     None => file.read(cx, buf)?,
                     Some(_) if !file.readable() => return Err(Errno::EBADF),
-                    Some(pos) => file.file.read(cx, pos + done, buf)?,
+                    Some(pos) => file.file.read(cx, pos.saturating_add(done), buf)?,
                 };
                 cx.write_mem(span.addr.wrapping_add(at), &buf[..n])?;
                 Ok(n)
@@ -171,7 +173,7 @@ pub(super) fn write_spans(
                 match pos {
                     None => file.write(cx, buf),
                     Some(_) if !file.writable() => Err(Errno::EBADF),
-                    Some(pos) => file.file.write(cx, pos + done, buf),
+                    Some(pos) => file.file.write(cx, pos.saturating_add(done), buf),
                 }
             });
             match result {

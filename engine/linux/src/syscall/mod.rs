@@ -8,6 +8,8 @@ mod exec;
 mod fcntl;
 mod file;
 mod futex;
+#[cfg(test)]
+mod hostile;
 mod inotify;
 mod io;
 mod mem;

@@ -82,7 +82,7 @@ pub(super) fn clone3(cx: &Cx, a: &Args) -> SysResult {
     let (flags, stack, size) = (field(0), field(5), field(6));
     // Newer fields (set_tid, cgroup) must be zero.
     if a[1] > 64 {
-        let rest = cx.read_vec(a[0] + 64, (a[1] - 64).min(4096) as usize)?;
+        let rest = cx.read_vec(a[0].wrapping_add(64), (a[1] - 64).min(4096) as usize)?;
         if rest.iter().any(|&byte| byte != 0) {
             return Err(Errno::E2BIG.into());
         }

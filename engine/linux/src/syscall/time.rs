@@ -187,7 +187,7 @@ pub(super) fn setitimer(cx: &Cx, a: &Args) -> SysResult {
     let (value, interval) = match a[1] {
         0 => (0, 0),
         at => (
-            timeval_to_ns(&cx.read_array(at + 16)?)?,
+            timeval_to_ns(&cx.read_array(at.wrapping_add(16))?)?,
             timeval_to_ns(&cx.read_array(at)?)?,
         ),
     };

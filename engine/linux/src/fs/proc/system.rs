@@ -219,7 +219,11 @@ pub(super) fn lookup(proc: &Rc<Proc>, dir: &str, name: &[u8]) -> Result<InodeRef
             // It can't be changed; saying again what it is does no harm.
             let refuse: Accept = Rc::new(move |cx, data| {
                 cx.need(CapSet::SYS_ADMIN)?;
-                if data.trim_ascii() == value.as_bytes() { Ok(()) } else { Err(Errno::EINVAL) }
+                if data.trim_ascii() == value.as_bytes() {
+                    Ok(())
+                } else {
+                    Err(Errno::EINVAL)
+                }
             });
             proc.file(
                 ino,

@@ -274,7 +274,11 @@ impl Tty {
         }
         let (canonical, min, time) = {
             let termios = self.termios.borrow();
-            (termios.lflag & ICANON != 0, termios.cc[VMIN], termios.cc[VTIME])
+            (
+                termios.lflag & ICANON != 0,
+                termios.cc[VMIN],
+                termios.cc[VTIME],
+            )
         };
         let mut input = self.input.borrow_mut();
         let n = if canonical {
@@ -284,7 +288,11 @@ impl Tty {
             input.take_line(buf)
         } else {
             if input.ready.is_empty() {
-                return if min == 0 && time == 0 { Ok(0) } else { Err(Errno::EAGAIN) };
+                return if min == 0 && time == 0 {
+                    Ok(0)
+                } else {
+                    Err(Errno::EAGAIN)
+                };
             }
             input.take_raw(buf)
         };
