@@ -33,7 +33,6 @@ impl Node {
                 _ if exchange => {}
                 (true, false) => return Err(Errno::ENOTDIR),
                 (false, true) => return Err(Errno::EISDIR),
-                (true, true) if !target.is_empty_dir()? => return Err(Errno::ENOTEMPTY),
                 _ => {}
             }
         } else if exchange {
@@ -42,6 +41,14 @@ impl Node {
         node.check_movable()?;
         if exchange && let Some(target) = &target {
             target.check_movable()?;
+        }
+        // The kernel looks at this last, too.
+        if let Some(target) = &target
+            && !exchange
+            && target.is_dir()
+            && !target.is_empty_dir()?
+        {
+            return Err(Errno::ENOTEMPTY);
         }
         let (from_dir, to_dir) = (self.upper_dir()?, to.upper_dir()?);
         node.copy_up()?;
