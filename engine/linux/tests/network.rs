@@ -332,3 +332,38 @@ fn datagrams_and_streams_through_netcat() {
     let n = got.try_read(&mut buf).unwrap();
     assert_eq!(&buf[..n], b"over the wire\ndone\n");
 }
+
+#[test]
+fn builtins_connect_and_answer() {
+    let Some(mut w) = World::new() else { return };
+    let host = w.kernel().host_ns().net().clone();
+    w.machine.write("/bin/ask", b"#!/builtin/ask\n", 0o755);
+    let program = |sys: bottleship_linux::Sys| -> futures::future::LocalBoxFuture<'static, i32> {
+        Box::pin(async move {
+            let to = bottleship_linux::net::Addr::Inet(at("127.0.0.1:5000"));
+            let Ok(fd) = sys.connect(&to).await else {
+                return 1;
+            };
+            let _ = sys.write_all(fd, b"question").await;
+            let answer = sys.read(fd, 100).await.unwrap_or_default();
+            let _ = sys.write_all(1, &answer).await;
+            0
+        })
+    };
+    w.kernel().register_builtin("ask", Rc::new(program));
+    assert_eq!(w.run(&host, "/bin/ask"), (String::new(), Some(1)));
+    let listener = w.kernel().listen(&host, at("127.0.0.1:5000")).unwrap();
+    let (process, reader) = w.start(&host, "/bin/ask");
+    w.wait_for(async {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut buf = [0; 100];
+        let n = stream.read(&mut buf).await.unwrap();
+        assert_eq!(&buf[..n], b"question");
+        stream.write_all(b"answer").await.unwrap();
+    });
+    w.settle();
+    assert!(matches!(process.status(), Status::Exited(_)));
+    let mut buf = [0; 100];
+    let n = reader.try_read(&mut buf).unwrap();
+    assert_eq!(&buf[..n], b"answer");
+}

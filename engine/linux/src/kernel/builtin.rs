@@ -11,6 +11,7 @@ use std::task::Poll;
 use bottleship_abi::fs::{AT_FDCWD, O_CLOEXEC};
 use bottleship_abi::process::RLIMIT_NOFILE;
 use bottleship_abi::signal::{SIG_IGN, SigAction};
+use bottleship_abi::socket::{AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM};
 use bottleship_abi::tty::{Termios, WinSize};
 use bottleship_abi::{Errno, SigSet, Signal};
 use bottleship_vfs::{Attr, Creds, Path, ResolveFlags, Time, TimeUpdate, Walk};
@@ -22,7 +23,7 @@ use super::task::Task;
 use super::timer::Alarm;
 use super::tty::SlaveFile;
 use super::wait::{PollTable, WaitQueue};
-use crate::net::NetNs;
+use crate::net::{Addr, NetNs, Socket};
 use crate::syscall::{Cx, Stop, open_file};
 
 /// A builtin program's view of its own process. Cheap to clone.
@@ -432,6 +433,37 @@ impl Sys {
             queue.add_waker(context.waker());
             k.timers.add(until_ns, Alarm::Queue(Rc::downgrade(&queue)));
             Poll::Pending
+        })
+    }
+
+    /// Connects to a server, over TCP or at a UNIX socket; gives the descriptor. `EAGAIN` when a
+    /// UNIX server has too many waiting.
+    pub async fn connect(&self, addr: &Addr) -> Result<i32, Errno> {
+        let family = match addr {
+            Addr::Unix(_) => AF_UNIX,
+            Addr::Inet(addr) if addr.is_ipv4() => AF_INET,
+            Addr::Inet(_) => AF_INET6,
+            _ => return Err(Errno::EAFNOSUPPORT),
+        };
+        let file = self.with(|cx| crate::net::socket(cx, family, SOCK_STREAM, 0))?;
+        let socket = file.downcast::<Socket>().ok_or(Errno::ENOTSOCK)?;
+        std::future::poll_fn(|context| {
+            let connected = self.with(|cx| match socket.inner.connect(cx, addr) {
+                Err(Errno::EINPROGRESS) => socket.inner.connect(cx, addr),
+                done => done,
+            });
+            match connected {
+                Err(Errno::EALREADY) => {
+                    file.file.poll(&mut PollTable::for_future(context.waker()));
+                    Poll::Pending
+                }
+                done => Poll::Ready(done),
+            }
+        })
+        .await?;
+        self.with(|cx| {
+            let limit = cx.t.process.limit(RLIMIT_NOFILE);
+            cx.files().add(file.clone(), true, 0, limit)
         })
     }
 
