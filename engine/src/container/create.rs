@@ -320,6 +320,9 @@ fn adapt_host_config(engine: &Engine, host: &mut HostConfig) {
             .take()
             .or_else(|| owned(&READONLY_PATHS));
     }
+    // What clients send for "not set".
+    host.resources.memory_swappiness = host.resources.memory_swappiness.filter(|n| *n != -1);
+    host.resources.pids_limit = host.resources.pids_limit.filter(|n| *n > 0);
     if host.resources.memory > 0 && host.resources.memory_swap == 0 {
         // As much swap as memory.
         host.resources.memory_swap = host.resources.memory.saturating_mul(2);

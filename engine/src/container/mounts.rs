@@ -97,7 +97,9 @@ fn add_volumes_from(
     if name.is_empty() || !matches!(mode, "" | "rw" | "ro" | "z" | "Z") {
         return Err(ApiError::invalid(format!("invalid mode: {mode}")));
     }
-    let other = engine.containers().find(name)?;
+    // Not 404: clients would take that for a missing image.
+    let found = engine.containers().find(name);
+    let other = found.map_err(|error| ApiError::invalid(error.message))?;
     for point in &other.record().mounts {
         let mut point = point.clone();
         point.rw &= mode != "ro";

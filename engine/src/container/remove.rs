@@ -1,7 +1,7 @@
 //! `docker rm`.
 
 use super::store::Container;
-use super::wait::Condition;
+use super::wait::{Condition, Exit};
 use super::{kill, monitor};
 use crate::api::ApiError;
 use crate::container::signal::SIGKILL;
@@ -74,6 +74,7 @@ pub async fn purge(engine: &Engine, container: &Container, volumes: bool) -> Res
         }
     }
     container.emit(engine, "destroy", &[]);
-    container.waiters().removed(&container.last_exit());
+    let code = container.record().state.exit_code;
+    container.waiters().removed(&Exit { code, error: None });
     Ok(())
 }

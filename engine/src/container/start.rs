@@ -4,7 +4,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::store::Container;
-use super::wait::Exit;
 use super::{monitor, spec};
 use crate::api::stdcopy::StdStream;
 use crate::api::{ApiError, ErrorKind};
@@ -159,7 +158,7 @@ pub fn start_error(error: RuntimeError, program: &str) -> (i64, ApiError) {
         outcome.0 = 127;
         outcome.1 = ErrorKind::InvalidParameter;
     }
-    if lower.contains("permission denied") {
+    if lower.contains("permission denied") || lower.contains("is a directory") {
         outcome.0 = 126;
         outcome.1 = ErrorKind::InvalidParameter;
     }
@@ -195,11 +194,6 @@ async fn failed(engine: &Engine, container: &Container, error: &ApiError) {
     container.streams().end();
     // The start's own error is the one to report.
     let _ = container.save(engine).await;
-    let exit = Exit {
-        code: container.record().state.exit_code,
-        error: Some(error.message.clone()),
-    };
-    container.waiters().ended(&exit);
     if container.record().host_config.auto_remove {
         let _ = super::remove::purge(engine, container, true).await;
     }

@@ -39,7 +39,10 @@ impl User {
             bounding,
             ambient: CapSet::empty(),
         });
-        creds.groups = Rc::from(self.groups.as_slice());
+        // As dockerd: the primary group is one of the further groups, too.
+        let mut groups = vec![self.gid];
+        groups.extend(self.groups.iter().filter(|group| **group != self.gid));
+        creds.groups = Rc::from(groups);
         creds
     }
 }
