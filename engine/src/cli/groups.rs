@@ -160,10 +160,7 @@ pub const GROUPS: &[Group] = &[
         name: "volume",
         usage: "COMMAND",
         about: "Manage volumes",
-        sections: &[(
-            "Commands",
-            &["create", "inspect", "ls", "prune", "rm", "update"],
-        )],
+        sections: &[("Commands", &["create", "inspect", "ls", "prune", "rm"])],
     },
     Group {
         name: "config",
