@@ -58,6 +58,8 @@ impl Inputs {
 struct Stored {
     layer: Option<DiffId>,
     chain: Option<ChainId>,
+    /// When, RFC 3339.
+    time: String,
 }
 
 /// The cache of an engine.
@@ -68,8 +70,8 @@ pub struct Cache {
 
 /// What the cache knows of a step.
 pub enum Found {
-    /// The layer it made, if it changed anything.
-    Hit(Option<DiffId>),
+    /// The layer it made, if it changed anything, and when.
+    Hit(Option<DiffId>, String),
     /// Why it has to be done.
     Miss(CacheOutcome),
 }
@@ -110,7 +112,7 @@ impl Cache {
                 Some(chain) => self.snapshots.layer(chain).await?.is_some(),
             };
             if there {
-                return Ok(Found::Hit(stored.layer));
+                return Ok(Found::Hit(stored.layer, stored.time));
             }
         }
         if base_is_new {
@@ -145,7 +147,7 @@ impl Cache {
         }
     }
 
-    /// Remembers what a step made.
+    /// Remembers the layer a step made, on top of which chain, and when.
     ///
     /// # Errors
     /// The storage failed.
@@ -153,12 +155,13 @@ impl Cache {
         &self,
         identity: &str,
         inputs: &Inputs,
-        layer: Option<&DiffId>,
-        chain: Option<&ChainId>,
+        (layer, chain): (Option<DiffId>, Option<ChainId>),
+        time: String,
     ) -> Result<(), ApiError> {
         let stored = Stored {
-            layer: layer.cloned(),
-            chain: layer.and(chain).cloned(),
+            chain: layer.as_ref().and(chain),
+            layer,
+            time,
         };
         let json = |e: serde_json::Error| ApiError::system(e.to_string());
         let ops = vec![

@@ -2,7 +2,7 @@
 
 use bottleship_dockerfile::convert::{Exec, ExecMount, ExecMountKind};
 use bottleship_oci::{ChainId, DiffId};
-use bottleship_vfs::{Clock, FileSystem, InodeRef, Quota, Tmpfs};
+use bottleship_vfs::{Clock, CreatePerm, FileSystem, InodeRef, Quota, Tmpfs};
 
 use super::progress::Vertex;
 use super::{Made, Tree, cache, not_found};
@@ -94,10 +94,16 @@ impl Run<'_> {
                 from, selector, id, ..
             } => {
                 let key = format!("buildcache-{}", cache::hash([id.as_str()]));
-                let top = from.and_then(|at| self.trees.get(at)).and_then(Made::top);
-                let tree = self.kept(&key, top.as_ref()).await?;
+                let start = match from {
+                    None => None,
+                    Some(_) => {
+                        let tree = self.bind(*from, true, mounted).await?;
+                        Some(part(&tree, selector)?.inode)
+                    }
+                };
+                let dir = self.kept(&key, start.as_ref()).await?;
                 mounted.caches.push(key);
-                SandboxSource::Tree(part(&tree, selector)?.inode)
+                SandboxSource::Tree(dir)
             }
             ExecMountKind::Tmpfs { size } => {
                 SandboxSource::Tmpfs(u64::try_from(*size).ok().filter(|size| *size > 0))
@@ -150,14 +156,35 @@ impl Run<'_> {
         }
     }
 
-    /// A tree that stays between builds.
-    async fn kept(&self, key: &str, top: Option<&ChainId>) -> Result<InodeRef, ApiError> {
+    /// A directory that stays between builds, in a snapshot of its own; a new one starts as a copy of `start`.
+    async fn kept(&self, key: &str, start: Option<&InodeRef>) -> Result<InodeRef, ApiError> {
+        const NAME: &str = "cache";
         let snapshots = &self.ports.snapshots;
-        match snapshots.rootfs(key).await {
-            Ok(rootfs) => Ok(rootfs.tree),
-            Err(SnapshotError::NotFound(_)) => Ok(snapshots.prepare(key, top).await?.tree),
-            Err(error) => Err(error.into()),
+        let rootfs = match snapshots.rootfs(key).await {
+            Ok(rootfs) => rootfs,
+            Err(SnapshotError::NotFound(_)) => snapshots.prepare(key, None).await?,
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(found) = tree::lookup(&rootfs.tree, NAME, false).map_err(|e| system(&e))? {
+            return Ok(found.inode);
         }
+        let Some(start) = start else {
+            let perm = CreatePerm {
+                mode: 0o755,
+                uid: 0,
+                gid: 0,
+            };
+            let made = tree::mkdir_all(&rootfs.tree, NAME, perm);
+            return Ok(made.map_err(|e| system(&e))?.0);
+        };
+        let options = Options::default();
+        let mut transfer = Transfer::new(&options);
+        let dir = transfer
+            .directory(start, &rootfs.tree, NAME.as_bytes(), NAME)
+            .and_then(|dir| transfer.contents(start, &dir).map(|()| dir))
+            .map_err(|e| system(&e))?;
+        transfer.done().map_err(|e| system(&e))?;
+        Ok(dir)
     }
 }
 

@@ -8,20 +8,33 @@ use bottleship_oci::{DiffId, ImageId};
 use super::{Made, Result, Solve};
 use crate::api::ApiError;
 
-/// Gives the rows of history their layers, from the last on: a row whose step changed nothing has none.
-fn align(image: &mut Image, layers: &[Option<DiffId>]) {
-    let mut rest = layers.iter().rev();
+/// Gives the rows of history their layers and times, from the last on: a row whose step changed nothing has no layer.
+/// Other rows of this build have the time of its first layer, so that a build that is all taken from the cache
+/// makes the same image again.
+fn align(image: &mut Image, layers: &[Option<DiffId>], times: &[Option<String>], now: &str) {
+    let mut rest = layers.iter().zip(times).rev();
     for row in image.history.iter_mut().rev().filter(|r| !r.empty_layer) {
         match rest.next() {
-            Some(Some(_)) => {}
-            Some(None) | None => row.empty_layer = true,
+            Some((layer, time)) => {
+                row.empty_layer = layer.is_none();
+                row.created = row.created.take().or_else(|| time.clone());
+            }
+            None => row.empty_layer = true,
         }
     }
     // A base whose history is shorter than its layers.
-    let unknown = rest.filter(|layer| layer.is_some()).count();
+    let unknown = rest.filter(|(layer, _)| layer.is_some()).count();
     let rows = std::iter::repeat_with(History::default).take(unknown);
     image.history.splice(0..0, rows);
     image.rootfs.diff_ids = layers.iter().flatten().map(DiffId::to_string).collect();
+    let of_base = || image.history.iter().rev().find_map(|r| r.created.clone());
+    let first = times.iter().flatten().next().cloned();
+    let time = first.or_else(of_base).unwrap_or_else(|| now.to_owned());
+    for row in image.history.iter_mut().filter(|r| r.created.is_none()) {
+        row.created = Some(time.clone());
+    }
+    let last = image.history.last().and_then(|r| r.created.clone());
+    image.created = image.created.take().or(last).or(Some(time));
 }
 
 impl Solve<'_> {
@@ -30,14 +43,10 @@ impl Solve<'_> {
         let digest = format!("sha256:{}", super::cache::hash(["exporting to image"]));
         let vertex = self.progress.start(&digest, "exporting to image").await?;
         let layers = result.map(Made::layers).unwrap_or_default();
+        let times = result.map(|m| m.times.as_slice()).unwrap_or_default();
         let mut image = plan.image.clone();
-        align(&mut image, layers);
         let now = bottleship_oci::time::format(self.ports.clock.now().nanos());
-        // Rows of the base have their times.
-        for row in image.history.iter_mut().filter(|r| r.created.is_none()) {
-            row.created = Some(now.clone());
-        }
-        image.created = Some(image.created.unwrap_or(now));
+        align(&mut image, layers, times, &now);
         vertex.part("exporting layers", 0).await?;
         let json = serde_json::to_vec(&image).map_err(|e| ApiError::system(e.to_string()))?;
         let raw = RawConfig::parse(json.into()).map_err(|e| ApiError::system(e.to_string()))?;
@@ -74,9 +83,14 @@ mod tests {
             let digest = format!("sha256:{}", n.to_string().repeat(64));
             digest.parse().expect("a digest")
         };
-        align(&mut image, &[Some(layer('a')), None, Some(layer('b'))]);
+        let layers = [Some(layer('a')), None, Some(layer('b'))];
+        let times = [None, Some("2".to_owned()), Some("3".to_owned())];
+        align(&mut image, &layers, &times, "4");
         let empty: Vec<bool> = image.history.iter().map(|r| r.empty_layer).collect();
         assert_eq!(empty, [false, true, true, false]);
         assert_eq!(image.rootfs.diff_ids.len(), 2);
+        let created: Vec<_> = image.history.iter().flat_map(|r| &r.created).collect();
+        assert_eq!(created, ["2", "2", "2", "3"]);
+        assert_eq!(image.created.as_deref(), Some("3"));
     }
 }

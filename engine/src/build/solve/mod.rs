@@ -35,6 +35,8 @@ struct Made {
     /// By what it is known to the steps after it.
     key: String,
     tree: Tree,
+    /// When each of its layers was made, RFC 3339; `None` for those of a base image.
+    times: Vec<Option<String>>,
     /// It was done anew.
     fresh: bool,
 }
@@ -177,16 +179,16 @@ impl Solve<'_> {
         let size = dockerfile.len() as u64;
         vertex.part("transferring dockerfile:", size).await?;
         vertex.done(false).await?;
-        let ignored = self.internal("load .dockerignore").await?;
         let matcher = self.context.ignore(name)?;
-        ignored.part("transferring context:", 2).await?;
-        ignored.done(false).await?;
         let context = match &matcher {
             Some(matcher) => self.context.without(matcher)?,
             None => self.context.clone(),
         };
         let options = self.options(matcher);
         let (plan, bases) = self.plan(&dockerfile, &options, &vertex).await?;
+        let ignored = self.internal("load .dockerignore").await?;
+        ignored.part("transferring context:", 2).await?;
+        ignored.done(false).await?;
         let job = Job {
             plan: &plan,
             bases: &bases,
@@ -389,11 +391,17 @@ impl Solve<'_> {
             .cache
             .find(identity, &wanted, step.ignore_cache, fresh_base)
             .await?;
-        let (layer, outcome) = match found {
-            Found::Hit(layer) => (layer, CacheOutcome::Hit),
-            Found::Miss(outcome) => (make(base.and_then(Made::top).as_ref()).await?, outcome),
+        let (layer, time, outcome) = match found {
+            Found::Hit(layer, time) => (layer, time, CacheOutcome::Hit),
+            Found::Miss(outcome) => {
+                let layer = make(base.and_then(Made::top).as_ref()).await?;
+                let now = self.ports.clock.now();
+                (layer, bottleship_oci::time::format(now.nanos()), outcome)
+            }
         };
         layers.push(layer.clone());
+        let mut times = base.map(|m| m.times.clone()).unwrap_or_default();
+        times.push(Some(time.clone()));
         let fresh = outcome != CacheOutcome::Hit;
         let key = match fresh && step.ignore_cache {
             // Done again although nothing changed: what comes after is to be done again, too, if it differs.
@@ -406,12 +414,13 @@ impl Solve<'_> {
         let made = Made {
             key,
             tree: Tree::Layers(layers),
+            times,
             fresh,
         };
         if fresh {
             let top = made.top();
             self.cache
-                .put(identity, &wanted, layer.as_ref(), top.as_ref())
+                .put(identity, &wanted, (layer, top), time)
                 .await?;
         }
         Ok((made, outcome))
@@ -443,10 +452,13 @@ impl Solve<'_> {
             top = Some(snapshots.apply(top.as_ref(), &info.blob).await?.chain_id);
         }
         let key = |made: Option<&Made>| made.map(|m| m.key.clone()).unwrap_or_default();
+        let mut times = below.map(|m| m.times.clone()).unwrap_or_default();
+        times.extend(above.iter().flat_map(|m| m.times.clone()));
         let fresh = above.is_some_and(|m| m.fresh);
         let made = Made {
             key: cache::hash(["merge", &key(below), &key(above)]),
             tree: Tree::Layers(layers),
+            times,
             fresh,
         };
         let outcome = if fresh {
@@ -474,6 +486,7 @@ impl Solve<'_> {
                 Ok(Made {
                     key: cache::hash(["image", &chain]),
                     tree: Tree::Layers(layers.iter().cloned().map(Some).collect()),
+                    times: vec![None; layers.len()],
                     fresh: false,
                 })
             }
@@ -485,6 +498,7 @@ impl Solve<'_> {
                 Ok(Made {
                     key: cache::hash(["context"]),
                     tree: Tree::Context(job.context.root().clone()),
+                    times: Vec::new(),
                     fresh: false,
                 })
             }
@@ -507,6 +521,7 @@ impl Solve<'_> {
                 Ok(Made {
                     key: cache::hash(["http", &digest]),
                     tree: Tree::Context(file.renamed(filename)?),
+                    times: Vec::new(),
                     fresh: false,
                 })
             }
