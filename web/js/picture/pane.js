@@ -233,7 +233,11 @@ export class Picture {
     else if (now?.matches('.host:not(.rowsform)')) now.scrollTop = now.scrollHeight;
     if (this.live.model) this.#shown = shown;
     const host = /** @type {HTMLElement | null} */ (this.body.querySelector('.host:has(.nets)'));
-    if (host) stems(host);
+    if (host) {
+      stems(host);
+      // The networks stay in sight while the stacks move beneath them.
+      host.addEventListener('scroll', () => stems(host), { passive: true });
+    }
     if (focused) /** @type {HTMLElement | null} */ (this.body.querySelector(`[data-key="${CSS.escape(focused)}"]`))?.focus();
   }
 

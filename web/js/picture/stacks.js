@@ -124,13 +124,15 @@ export function stacks(model, view) {
 /** Draws the stems from each container up to its networks; positions are known only after layout. @param {HTMLElement} host */
 export function stems(host) {
   for (const old of host.querySelectorAll('.stem')) old.remove();
+  const covered = (host.querySelector('.nets')?.getBoundingClientRect().bottom ?? 0) - 12;
   for (const box of /** @type {NodeListOf<HTMLElement>} */ (host.querySelectorAll('.ctr[data-networks]'))) {
     const names = (box.dataset.networks ?? '').split(' ').filter(Boolean);
     names.forEach((name, i) => {
       const line = host.querySelector(`.net[data-network="${CSS.escape(name)}"] .ln`);
       if (!line) return;
-      const height = box.getBoundingClientRect().top - line.getBoundingClientRect().bottom;
-      if (height < 2) return;
+      const { top } = box.getBoundingClientRect();
+      const height = top - line.getBoundingClientRect().bottom;
+      if (height < 2 || top < covered) return;
       box.append(h('span.stem', { 'aria-hidden': 'true', style: { height: `${height}px`, left: `${(100 * (i + 1)) / (names.length + 1)}%` } }));
     });
   }

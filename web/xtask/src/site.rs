@@ -108,6 +108,7 @@ fn wasm(profile: Profile) -> Result<()> {
         .input_path(&built)
         .web(true)?
         .omit_default_module_path(false)
+        .remove_name_section(profile == Profile::Release)
         .generate(&out)
         .with_context(|| format!("can't make the JavaScript glue for {}", built.display()))?;
     let optimiser = sh::root().join("web/node_modules/.bin/wasm-opt");
