@@ -87,6 +87,9 @@ pub trait File: Any {
     fn as_any(&self) -> &dyn Any;
 }
 
+/// What is done when a description goes.
+pub type OnClose = Box<dyn FnOnce(&OpenFile)>;
+
 /// An open file description: what `open(2)` makes and `dup`, `fork` share.
 pub struct OpenFile {
     /// What it reads and writes.
@@ -100,7 +103,7 @@ pub struct OpenFile {
     /// Who gets `SIGIO` (stored for `F_GETOWN`).
     pub owner: Cell<i32>,
     /// Run when the last descriptor goes: locks, inotify.
-    pub on_close: RefCell<Vec<Box<dyn FnOnce(&OpenFile)>>>,
+    pub on_close: RefCell<Vec<OnClose>>,
 }
 
 impl OpenFile {

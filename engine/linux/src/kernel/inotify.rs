@@ -77,10 +77,13 @@ impl Inotify {
     }
 }
 
+/// Instances and the numbers of their watches.
+type Watchers = Vec<(Weak<Inotify>, i32)>;
+
 /// The watches of all instances, by file.
 #[derive(Default)]
 pub struct Watches {
-    by_file: RefCell<BTreeMap<FileId, Vec<(Weak<Inotify>, i32)>>>,
+    by_file: RefCell<BTreeMap<FileId, Watchers>>,
     last_cookie: Cell<u32>,
 }
 
