@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::filters::Filters;
 use super::message::{Body, Call, Response};
 use super::query::Query;
-use super::types::{AuthConfig, ContainerConfig, IdResponse, JsonMessage};
+use super::types::{AuthConfig, AuthResponse, ContainerConfig, IdResponse, JsonMessage};
 use super::{ApiError, ApiResult};
 use crate::engine::Engine;
 use crate::image::{self, Import, ListOptions, Progress, Pull, Push, Search};
@@ -293,6 +293,17 @@ fn platform(query: &Query) -> Result<Option<Platform>, ApiError> {
             ))),
         },
     }
+}
+
+/// `POST /auth`: checks credentials.
+pub async fn login(mut call: Call) -> ApiResult {
+    let auth: AuthConfig = call.json().await?;
+    call.engine.images().login(auth).await?;
+    let answer = AuthResponse {
+        status: "Login Succeeded".into(),
+        ..AuthResponse::default()
+    };
+    Ok(Response::json(StatusCode::OK, &answer))
 }
 
 /// The decoded `X-Registry-Auth`; anonymous if there is none or it does not decode, as Docker.

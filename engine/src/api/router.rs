@@ -145,6 +145,7 @@ async fn route(call: Call, method: &Method, path: &[&str]) -> ApiResult {
         ("POST", ["build", "prune"]) => build::prune(call).await,
         (_, ["containers", rest @ ..]) => containers::route(call, method, rest).await,
         (_, ["images", rest @ ..]) => images::route(call, method, rest).await,
+        ("POST", ["auth"]) => images::login(call).await,
         ("POST", ["commit"]) => images::commit(call).await,
         ("GET", ["distribution", name @ .., "json"]) => images::distribution(call, name).await,
         (_, ["exec", rest @ ..]) => exec::route(call, method, rest).await,

@@ -15,6 +15,7 @@ mod import;
 mod inspect;
 mod list;
 mod load;
+mod login;
 mod lookup;
 mod progress;
 mod prune;

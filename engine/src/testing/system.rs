@@ -136,3 +136,16 @@ fn garbage_is_refused_without_a_panic() {
         }
     }
 }
+
+#[test]
+fn a_login_asks_the_registry() {
+    let bench = Bench::new();
+    let auth = json!({"username": "x", "password": "y", "serveraddress": "127.0.0.1:1"});
+    let answer = bench.post("/auth", auth);
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    let message = answer.message();
+    assert!(
+        message.starts_with("Get \"http") && message.contains("127.0.0.1:1/v2/"),
+        "{message}"
+    );
+}

@@ -177,6 +177,33 @@ impl Remote {
         Ok(endpoints.swap_remove(at))
     }
 
+    /// Whether the registry lets these credentials in.
+    pub async fn login(&self) -> Result<(), ApiError> {
+        let answer = self
+            .send(
+                Method::GET,
+                "/v2/",
+                "",
+                Access::Pull,
+                HeaderMap::new(),
+                Bytes::new(),
+            )
+            .await;
+        let denied = |text: &str| {
+            let url = format!("{}/v2/", self.base);
+            ApiError::unauthorized(format!("Get {url:?}: {text}"))
+        };
+        match answer {
+            Ok(response) if response.status.is_success() => Ok(()),
+            Ok(response) => Err(denied(&format!(
+                "login attempt failed with status: {}",
+                response.status
+            ))),
+            Err(RemoteError::Denied) => Err(denied("unauthorized: incorrect username or password")),
+            Err(error) => Err(ApiError::system(error.text())),
+        }
+    }
+
     /// A manifest or index, by tag or digest.
     pub async fn manifest(&self, path: &str, key: &str) -> Result<Fetched, RemoteError> {
         let mut headers = HeaderMap::new();
