@@ -12,6 +12,7 @@ use crate::engine::Ports;
 use crate::executor::Executor;
 use crate::fetch::Fetch;
 use crate::layer::Limits;
+use crate::registry::{self, Fallback, Open, Registry};
 use crate::snapshot::SnapshotError;
 use crate::store::Store;
 use crate::{Config, Engine};
@@ -118,7 +119,26 @@ pub fn assemble(
         entropy,
         executor,
     };
+    let registry = own_registry(&ports);
     let engine = Engine::new(ports, config);
+    for domain in ["localhost:5000", "127.0.0.1:5000"] {
+        engine.images().attach_registry(domain, registry.clone());
+    }
     super::keeper::keep(&engine);
     Ok(engine)
+}
+
+/// The engine's own registry, at an address where no other one answers.
+fn own_registry(ports: &Ports) -> Rc<dyn Fetch> {
+    let content = StoredContent::in_bucket(ports.store.clone(), "registry-content");
+    let registry = Registry::new(
+        Rc::new(content),
+        ports.store.clone(),
+        ports.clock.clone(),
+        ports.entropy.clone(),
+        Rc::new(Open),
+        registry::Limits::default(),
+    );
+    let outside = ports.fetch.clone();
+    Rc::new(Fallback { outside, registry })
 }

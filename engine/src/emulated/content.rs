@@ -14,12 +14,18 @@ const BUCKET: &str = "content";
 /// A [`ContentStore`] over a [`Store`].
 pub struct StoredContent {
     store: Rc<dyn Store>,
+    bucket: &'static str,
 }
 
 impl StoredContent {
     /// Content in that store's bucket `content`.
     pub fn new(store: Rc<dyn Store>) -> Self {
-        StoredContent { store }
+        Self::in_bucket(store, BUCKET)
+    }
+
+    /// Content in another bucket, apart from the engine's own.
+    pub fn in_bucket(store: Rc<dyn Store>, bucket: &'static str) -> Self {
+        StoredContent { store, bucket }
     }
 }
 
@@ -34,27 +40,28 @@ impl ContentStore for StoredContent {
     }
 
     async fn read(&self, digest: &Digest) -> Result<Bytes, ContentError> {
-        let found = self.store.get(BUCKET, digest.as_str()).await?;
+        let found = self.store.get(self.bucket, digest.as_str()).await?;
         found.ok_or_else(|| ContentError::NotFound(digest.clone()))
     }
 
     fn writer(&self) -> Box<dyn ContentWriter> {
         Box::new(Writer {
             store: self.store.clone(),
+            bucket: self.bucket,
             bytes: Vec::new(),
         })
     }
 
     async fn delete(&self, digest: &Digest) -> Result<(), ContentError> {
         let op = Op::Delete {
-            bucket: BUCKET,
+            bucket: self.bucket,
             key: digest.as_str().into(),
         };
         Ok(self.store.commit(vec![op]).await?)
     }
 
     async fn list(&self) -> Result<Vec<ContentInfo>, ContentError> {
-        let entries = self.store.list(BUCKET).await?;
+        let entries = self.store.list(self.bucket).await?;
         let info = |(key, size): (String, u64)| {
             Some(ContentInfo {
                 digest: key.parse().ok()?,
@@ -67,6 +74,7 @@ impl ContentStore for StoredContent {
 
 struct Writer {
     store: Rc<dyn Store>,
+    bucket: &'static str,
     bytes: Vec<u8>,
 }
 
@@ -99,7 +107,7 @@ impl ContentWriter for Writer {
             });
         }
         let op = Op::Put {
-            bucket: BUCKET,
+            bucket: self.bucket,
             key: expected.as_str().into(),
             value: self.bytes.into(),
         };

@@ -1,8 +1,8 @@
 //! A registry (OCI distribution-spec 1.1) over the content store, without a transport.
 //!
 //! Blobs and manifests are content; what a repository has of it are links in the store. A push is
-//! acknowledged once content and link are durable. Deleting removes links; content that nothing
-//! links to goes when the engine next collects it ([`crate::image::Images::collect`]).
+//! acknowledged once content and link are durable. Deleting removes links, and the content with its
+//! last link; so the content store is the registry's alone.
 
 mod auth;
 mod blobs;
@@ -20,6 +20,7 @@ mod tests;
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use futures::lock::Mutex;
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 
@@ -34,6 +35,7 @@ use crate::store::Store;
 
 pub use auth::{Action, Authorizer, Challenge, Open, Resource};
 pub use error::RegistryError;
+pub use fetch::Fallback;
 pub use token::{Grant, TokenAuthority};
 
 use error::Code;
@@ -74,6 +76,8 @@ pub struct Registry {
     limits: Limits,
     state: RefCell<State>,
     uploads: RefCell<Uploads>,
+    /// Whether the state was read from the store.
+    loaded: Mutex<bool>,
 }
 
 /// A request that has been taken apart.
@@ -87,7 +91,7 @@ struct Call<'a> {
 type Answer = Result<Response, RegistryError>;
 
 impl Registry {
-    /// A registry; see [`Registry::load_state`] for what an earlier one left.
+    /// A registry. It reads what an earlier one left before it answers its first request.
     pub fn new(
         content: Rc<dyn ContentStore>,
         store: Rc<dyn Store>,
@@ -105,6 +109,7 @@ impl Registry {
             limits,
             state: RefCell::default(),
             uploads: RefCell::default(),
+            loaded: Mutex::new(false),
         }
     }
 
@@ -125,6 +130,13 @@ impl Registry {
     }
 
     async fn dispatch(&self, request: Request) -> Answer {
+        {
+            let mut loaded = self.loaded.lock().await;
+            if !*loaded {
+                self.load_state().await?;
+                *loaded = true;
+            }
+        }
         let Request {
             method,
             target,

@@ -48,7 +48,7 @@ pub(super) enum Change<'a> {
 
 impl Registry {
     /// Reads what an earlier registry left in the store. Entries that do not read back are left out.
-    pub async fn load_state(&self) -> Result<(), RegistryError> {
+    pub(super) async fn load_state(&self) -> Result<(), RegistryError> {
         let mut state = State::default();
         let mut repository = |key: &str, at: char| -> Option<(String, String)> {
             let (name, rest) = key.split_once(at)?;
@@ -158,13 +158,28 @@ impl Registry {
                 Change::NoTag(name, tag) => drop(state.at(name).tags.remove(*tag)),
             }
         }
+        let gone: Vec<Digest> = changes
+            .iter()
+            .filter_map(|change| match change {
+                Change::NoBlob(_, digest) | Change::NoManifest(_, digest) => {
+                    Some((*digest).clone())
+                }
+                _ => None,
+            })
+            .collect();
         state
             .repositories
             .retain(|_, r| !(r.blobs.is_empty() && r.manifests.is_empty() && r.tags.is_empty()));
+        drop(state);
+        for digest in gone {
+            if !self.has_content(&digest) {
+                self.content.delete(&digest).await?;
+            }
+        }
         Ok(())
     }
 
-    /// Whether some repository has this content, for [`crate::image::Images::keep_blobs`].
+    /// Whether some repository has this content.
     pub fn has_content(&self, digest: &Digest) -> bool {
         let state = self.state.borrow();
         state

@@ -26,7 +26,6 @@ fn open(store: Rc<dyn Store>, auth: Rc<dyn Authorizer>, limits: Limits) -> World
     let content = Rc::new(StoredContent::new(store.clone()));
     let entropy = Rc::new(SeededEntropy::new([3; 32]));
     let registry = Registry::new(content, store.clone(), clock.clone(), entropy, auth, limits);
-    block_on(registry.load_state()).unwrap_or_else(|e| panic!("{e:?}"));
     World {
         registry,
         store,
@@ -219,6 +218,9 @@ fn what_was_pushed_survives_a_crash() {
     let again = open(first.store.clone(), Rc::new(Open), Limits::default());
     assert_eq!(again.get("/v2/a/manifests/1").body, bytes);
     assert!(again.registry.has_content(&Digest::of(b"layer")));
+    let blob = format!("/v2/a/blobs/{}", Digest::of(b"layer"));
+    assert_eq!(again.ask("DELETE", &blob, &[], b"").status, 202);
+    assert!(!again.registry.has_content(&Digest::of(b"layer")));
 }
 
 #[test]
