@@ -401,7 +401,9 @@ fn remainder(x87: &mut X87, nearest: bool) {
             }
             (Class::Zero, _) => a,
             // Itself; rounding only restores a denormal number's form.
-            (_, Class::Infinite) => soft::round(&mut env, a.sign, a.exp, u128::from(a.sig) << 64, FORMAT80),
+            (_, Class::Infinite) => {
+                soft::round(&mut env, a.sign, a.exp, u128::from(a.sig) << 64, FORMAT80)
+            }
             _ => finite_remainder(&mut env, a, b, nearest, &mut quotient),
         },
     };
