@@ -140,6 +140,8 @@ fn what_was_acknowledged_survives_a_kill() {
             "{kind} {name} was acknowledged and is gone"
         );
     }
+    let scratch = dir.path().join("scratch.tar");
+    let scratch = scratch.to_str().expect("a path in UTF-8");
     // What is listed is whole: every image can be saved, every container's files read.
     for image in daemon
         .docker(&["images", "-q", "--no-trunc"])
@@ -147,14 +149,14 @@ fn what_was_acknowledged_survives_a_kill() {
         .lines()
     {
         assert!(
-            daemon.docker(&["save", "-o", "/dev/null", image]).is_some(),
+            daemon.docker(&["save", "-o", scratch, image]).is_some(),
             "image {image} is not whole"
         );
     }
     for container in daemon.docker(&["ps", "-aq"]).expect("a list").lines() {
         assert!(
             daemon
-                .docker(&["export", "-o", "/dev/null", container])
+                .docker(&["export", "-o", scratch, container])
                 .is_some(),
             "container {container} is not whole"
         );

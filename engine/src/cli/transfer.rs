@@ -1,6 +1,7 @@
 //! Bodies that come from files, and files that come from bodies.
 
 use super::client::ApiFailure;
+use super::host::FileKind;
 use super::prelude::*;
 use crate::pipe::{BodyError, CAPACITY, PipeWriter, pipe};
 use bytes::Bytes;
@@ -108,9 +109,18 @@ impl Cli<'_> {
                 }
             )));
         }
-        if self.host.stat(&path, true).await.is_ok_and(|i| i.is_dir()) {
+        // The file is replaced by a rename, which must not replace a device or the like.
+        let refused = match self.host.stat(&path, true).await.map(|info| info.kind) {
+            Ok(FileKind::Dir) => Some("a directory"),
+            Ok(FileKind::CharDevice) => Some("a character device file"),
+            Ok(FileKind::BlockDevice) => Some("a block device file"),
+            Ok(FileKind::Fifo) => Some("a named pipe (FIFO)"),
+            Ok(FileKind::Socket) => Some("a socket"),
+            Ok(FileKind::File | FileKind::Symlink) | Err(_) => None,
+        };
+        if let Some(refused) = refused {
             return Err(Failure::new(format!(
-                "failed to {what} {}: cannot write to a directory",
+                "failed to {what} {}: cannot write to {refused}",
                 if what == "export" {
                     "container"
                 } else {

@@ -13,6 +13,7 @@ use crate::executor::Executor;
 use crate::fetch::Fetch;
 use crate::layer::Limits;
 use crate::registry::{self, Fallback, Open, Registry};
+use crate::network::Network;
 use crate::snapshot::SnapshotError;
 use crate::store::Store;
 use crate::{Config, Engine};
@@ -76,6 +77,18 @@ pub fn assemble(
     host: Rc<dyn HostDirs>,
     config: Config,
 ) -> Result<Engine, SnapshotError> {
+    assemble_with(kernel, machine, outside, host, config, |network, _| network)
+}
+
+/// As [`assemble`], with `wrap` around the network: a native host makes published ports its own, too.
+pub fn assemble_with(
+    kernel: Kernel,
+    machine: &Machine,
+    outside: Outside,
+    host: Rc<dyn HostDirs>,
+    config: Config,
+    wrap: impl FnOnce(Rc<dyn Network>, &Executor) -> Rc<dyn Network>,
+) -> Result<Engine, SnapshotError> {
     let Outside {
         store,
         fetch,
@@ -105,7 +118,7 @@ pub fn assemble(
         content,
         snapshots: Rc::new(snapshots),
         runtime: Rc::new(runtime),
-        network: Rc::new(network),
+        network: wrap(Rc::new(network), &executor),
         volumes: Rc::new(EmulatedVolumes::new(
             store.clone(),
             file_clock.clone(),

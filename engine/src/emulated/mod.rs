@@ -14,7 +14,7 @@ mod snapshot;
 mod trees;
 mod volumes;
 
-pub use assemble::{Machine, Outside, assemble, kernel};
+pub use assemble::{Machine, Outside, assemble, assemble_with, kernel};
 pub use content::StoredContent;
 pub use host::{DockerHost, HostConfig, HostError, Output, Terminal};
 pub use host_dirs::HostRoot;

@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 
 use crate::daemon::http::{self, Access};
 use crate::daemon::thread::EngineHandle;
-use crate::host::{DiskStore, HostFiles, NetworkFetch, OsEntropy, SystemClock};
+use crate::host::{DiskStore, HostFiles, HostPorts, NetworkFetch, OsEntropy, SystemClock};
 
 #[derive(Args)]
 pub struct Daemon {
@@ -96,7 +96,7 @@ impl Daemon {
         let kernel = emulated::kernel(&machine, &hostname, &*entropy);
         let outside = Outside {
             store: Rc::new(DiskStore::open(&self.data)?),
-            fetch: Rc::new(NetworkFetch::new(runtime)?),
+            fetch: Rc::new(NetworkFetch::new(runtime.clone())?),
             clock: Rc::new(SystemClock::new()),
             entropy,
         };
@@ -108,7 +108,23 @@ impl Daemon {
             ..Config::default()
         };
         let host = Rc::new(HostFiles::new());
-        emulated::assemble(kernel, &machine, outside, host, config).context("can't make the engine")
+        let ports_kernel = kernel.clone();
+        emulated::assemble_with(
+            kernel,
+            &machine,
+            outside,
+            host,
+            config,
+            |network, executor| {
+                Rc::new(HostPorts::new(
+                    network,
+                    ports_kernel,
+                    executor.clone(),
+                    runtime,
+                ))
+            },
+        )
+        .context("can't make the engine")
     }
 }
 

@@ -3,11 +3,13 @@
 mod clock;
 mod dir;
 mod fetch;
+mod ports;
 mod site;
 mod store;
 
 pub use clock::{OsEntropy, SystemClock};
 pub use dir::HostFiles;
 pub use fetch::NetworkFetch;
+pub use ports::HostPorts;
 pub use site::{BASE as SITE_BASE, SiteFetch};
 pub use store::DiskStore;
