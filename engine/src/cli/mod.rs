@@ -218,6 +218,7 @@ fn host_path(cwd: &str, path: &str) -> String {
 }
 
 /// The flags before the command, and what follows them.
+#[derive(Default)]
 struct Global {
     matches: Matches,
     config_dir: String,
@@ -324,17 +325,6 @@ pub async fn run(argv: &[String], host: &dyn Host, transport: &dyn Transport) ->
                     .await;
             }
             f.code
-        }
-    }
-}
-
-impl Default for Global {
-    fn default() -> Self {
-        Global {
-            matches: Matches::default(),
-            config_dir: String::new(),
-            address: String::new(),
-            context: None,
         }
     }
 }

@@ -138,6 +138,16 @@ impl Registry {
             Change::NoTag(name, tag) => delete(TAGS, format!("{name}:{tag}")),
         });
         self.store.commit(ops.collect()).await?;
+        for digest in self.note(changes) {
+            if !self.has_content(&digest) {
+                self.content.delete(&digest).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes what was stored visible, and returns the content that a repository no longer has.
+    fn note(&self, changes: &[Change<'_>]) -> Vec<Digest> {
         let mut state = self.state.borrow_mut();
         for change in changes {
             match change {
@@ -158,7 +168,10 @@ impl Registry {
                 Change::NoTag(name, tag) => drop(state.at(name).tags.remove(*tag)),
             }
         }
-        let gone: Vec<Digest> = changes
+        state
+            .repositories
+            .retain(|_, r| !(r.blobs.is_empty() && r.manifests.is_empty() && r.tags.is_empty()));
+        changes
             .iter()
             .filter_map(|change| match change {
                 Change::NoBlob(_, digest) | Change::NoManifest(_, digest) => {
@@ -166,17 +179,7 @@ impl Registry {
                 }
                 _ => None,
             })
-            .collect();
-        state
-            .repositories
-            .retain(|_, r| !(r.blobs.is_empty() && r.manifests.is_empty() && r.tags.is_empty()));
-        drop(state);
-        for digest in gone {
-            if !self.has_content(&digest) {
-                self.content.delete(&digest).await?;
-            }
-        }
-        Ok(())
+            .collect()
     }
 
     /// Whether some repository has this content.

@@ -123,10 +123,8 @@ impl RuntimeProcess for FakeProcess {
     async fn kill(&self, signal: u8) -> Result<(), RuntimeError> {
         // "stubborn" only hears SIGKILL; nobody minds SIGWINCH or SIGHUP.
         let ignored = matches!(signal, 1 | 28) || (self.args == ["stubborn"] && signal != 9);
-        if !ignored {
-            if let Some(sender) = self.signals.take() {
-                let _ = sender.send(signal);
-            }
+        if !ignored && let Some(sender) = self.signals.take() {
+            let _ = sender.send(signal);
         }
         Ok(())
     }

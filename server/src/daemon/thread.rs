@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bottleship_engine::api::{self, Body, BodyError};
-use bottleship_engine::clock::Clock;
 use bottleship_engine::{Engine, RunState};
 use bytes::Bytes;
 use futures::channel::oneshot;

@@ -1,4 +1,4 @@
-//! `docker container cp`: 	docker cp [OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH.
+//! `docker container cp`: copy files between a container and the local file system.
 
 use crate::cli::archive::{self, Out, Reader, Source};
 use crate::cli::config::unbase64;

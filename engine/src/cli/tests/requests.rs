@@ -24,7 +24,7 @@ fn requests_are_docker_s() {
     let recorded: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
     let mut compared = 0;
     for (command, answer) in COMMANDS {
-        let key = command.replace(' ', "_").replace('=', "_");
+        let key = command.replace([' ', '='], "_");
         let Some((_, theirs)) = recorded
             .as_object()
             .expect("an object")
