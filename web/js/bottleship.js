@@ -30,6 +30,8 @@ export function createApi(host, page) {
      * @returns {() => void} ends it
      */
     on: (event, listener) => host.on(event, listener),
+    /** Bytes of memory that the engine has taken from the browser. @returns {Promise<number>} */
+    memory: async () => (await ready, host.call('memory')),
     /** The host's files; paths are absolute. */
     fs: Object.freeze({
       /** @param {string} path @returns {Promise<Uint8Array>} */

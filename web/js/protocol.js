@@ -57,6 +57,7 @@
  * @property {(from: string, to: string) => void} rename
  * @property {() => void} reset forgets everything stored; the worker is of no use afterwards
  * @property {() => void} save writes what is not written yet
+ * @property {() => number} memory bytes that the engine has taken from the browser
  * @property {() => Uint8Array} export everything stored, as a tar (export.js)
  *
  * What the worker needs of the engine (wasm-bindgen's class in web/src/lib.rs; tests/e2e/double has another):

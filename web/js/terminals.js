@@ -208,6 +208,8 @@ class Tab {
     const { host } = this.pane;
     const term = host.open(this.xterm.cols, this.xterm.rows, {
       out: (data) => {
+        // For measuring how long it takes until one can type.
+        if (!performance.getEntriesByName('bottleship:prompt').length) performance.mark('bottleship:prompt');
         this.xterm.write(data, () => host.post({ t: 'ack', term, bytes: data.length }));
         this.pane.heard(data);
       },

@@ -142,6 +142,9 @@ function lock(store, steal) {
   });
 }
 
+/** The engine's memory, once there is one. @type {WebAssembly.Memory | undefined} */
+let memory;
+
 /** @param {Extract<ToWorker, { t: 'boot' }>} message */
 async function boot({ module, rootfs, store, steal }) {
   post({ t: 'state', state: 'starting' });
@@ -154,7 +157,7 @@ async function boot({ module, rootfs, store, steal }) {
       free = await lock(store, false);
     }
     if (!free) return post({ t: 'state', state: 'taken' });
-    await init({ module_or_path: module ?? undefined });
+    memory = (await init({ module_or_path: module ?? undefined }))?.memory;
     const options = { store, rootfs: rootfs ? new Uint8Array(rootfs) : undefined, site: new URL('..', location.href).href };
     engine = await /** @type {EngineClass} */ (/** @type {unknown} */ (BottleshipEngine)).start(options, wake);
     post({ t: 'state', state: 'ready' });
@@ -172,7 +175,8 @@ async function call({ id, name, args }) {
   try {
     const began = performance.now();
     touched ||= name === 'exec' || name === 'writeFile' || name === 'makeDir' || name === 'remove' || name === 'rename';
-    const pending = name === 'export' ? everything(engine) : /** @type {any} */ (engine)[name](...args);
+    const own = { export: everything, memory: async () => memory?.buffer.byteLength ?? 0 };
+    const pending = name === 'export' || name === 'memory' ? own[name](engine) : /** @type {any} */ (engine)[name](...args);
     wake();
     let value = await pending;
     if (name === 'exec') value = { exitCode: value.exitCode, stdout: value.stdout, stderr: value.stderr, ms: performance.now() - began };
