@@ -64,7 +64,7 @@ impl Images {
                     .sum()
             };
             let id = image.id();
-            rows.push(ImageSummary {
+            let row = ImageSummary {
                 containers: if options.containers {
                     count(users, &id)
                 } else {
@@ -89,10 +89,12 @@ impl Images {
                     None => -1,
                 },
                 size: bytes(&mut chains.iter()),
-            });
+            };
+            rows.push((created, row));
         }
-        rows.sort_by_key(|row| std::cmp::Reverse(row.created));
-        Ok(rows)
+        // By the whole time: images of one second keep their order, too.
+        rows.sort_by_key(|(created, _)| std::cmp::Reverse(*created));
+        Ok(rows.into_iter().map(|(_, row)| row).collect())
     }
 
     /// Tags and digests to be shown for an image; `None` if it is not to be shown.

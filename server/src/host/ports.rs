@@ -12,6 +12,7 @@ use bottleship_engine::network::{
 };
 use bottleship_linux::Kernel;
 use bytes::Bytes;
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
@@ -65,12 +66,10 @@ impl HostPorts {
 
     fn listen(&self, publish: &Publish) -> Result<Listening, NetworkError> {
         let address = SocketAddr::new(publish.host_ip, publish.host_port);
-        let listener = std::net::TcpListener::bind(address)
-            .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-            .map_err(|error| match error.kind() {
-                ErrorKind::AddrInUse => NetworkError::PortInUse(address.to_string()),
-                _ => NetworkError::Failed(format!("listen on {address}: {error}")),
-            })?;
+        let listener = bind(address).map_err(|error| match error.kind() {
+            ErrorKind::AddrInUse => NetworkError::PortInUse(address.to_string()),
+            _ => NetworkError::Failed(format!("listen on {address}: {error}")),
+        })?;
         let (connections, mut accepted) = mpsc::channel::<Connection>(16);
         let task = self.runtime.spawn(async move {
             let Ok(listener) = TcpListener::from_std(listener) else {
@@ -108,6 +107,23 @@ impl HostPorts {
         });
         Ok(Listening(task.abort_handle()))
     }
+}
+
+/// A listener for one address family only: `0.0.0.0` and `[::]` are published side by side.
+fn bind(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = net::socket_with(family, SocketType::STREAM, flags, None)?;
+    if address.is_ipv6() {
+        net::sockopt::set_ipv6_v6only(&socket, true)?;
+    }
+    net::sockopt::set_socket_reuseaddr(&socket, true)?;
+    net::bind(&socket, &address)?;
+    net::listen(&socket, 128)?;
+    Ok(socket.into())
 }
 
 /// Between a real socket and the engine's thread.
