@@ -18,16 +18,28 @@ const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-leve
 
 const HOST: &str = "x86_64-unknown-linux-gnu";
 
-/// Runs all targets, or the named ones, each for `--seconds` (10).
+/// How long a target runs.
+enum Length {
+    /// About so many seconds, with new inputs each time.
+    Seconds(u32),
+    /// So many inputs, the same ones each time.
+    Runs(u32),
+}
+
+/// Runs all targets, or the named ones, each for `--seconds` (10) or `--runs`.
 pub fn run(args: &[String]) -> Result<()> {
-    let mut seconds = 10;
+    let mut length = Length::Seconds(10);
     let mut only = Vec::new();
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         match arg.as_str() {
-            "--seconds" => {
-                let text = args.next().context("--seconds needs a number")?;
-                seconds = text.parse::<u32>().context("--seconds needs a number")?;
+            "--seconds" | "--runs" => {
+                let number = args.next().and_then(|text| text.parse::<u32>().ok());
+                let number = number.with_context(|| format!("{arg} needs a number"))?;
+                length = match arg.as_str() {
+                    "--seconds" => Length::Seconds(number),
+                    _ => Length::Runs(number),
+                };
             }
             name => only.push(format!("fuzz-{name}")),
         }
@@ -67,13 +79,24 @@ pub fn run(args: &[String]) -> Result<()> {
         .iter()
         .filter(|name| only.is_empty() || only.contains(name))
     {
-        let corpus = target.join("corpus").join(name);
+        let corpus = match length {
+            Length::Seconds(_) => target.join("corpus").join(name),
+            // The same inputs each time: nothing of former runs.
+            Length::Runs(_) => {
+                let fresh = target.join("fresh").join(name);
+                let _ = fs::remove_dir_all(&fresh);
+                fresh
+            }
+        };
         fs::create_dir_all(&corpus)?;
         let log = target.join(format!("{name}.log"));
         let output = fs::File::create(&log)?;
         let mut fuzz = sh::command(programs.join(name), &["-timeout=10", "-rss_limit_mb=1024"]);
-        fuzz.arg(format!("-max_total_time={seconds}"))
-            .arg(format!("-artifact_prefix={}", crashes.display()))
+        match length {
+            Length::Seconds(seconds) => fuzz.arg(format!("-max_total_time={seconds}")),
+            Length::Runs(runs) => fuzz.arg(format!("-runs={runs}")).arg("-seed=1"),
+        };
+        fuzz.arg(format!("-artifact_prefix={}", crashes.display()))
             .arg(&corpus)
             .stdout(output.try_clone()?)
             .stderr(output);

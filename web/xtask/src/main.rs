@@ -19,7 +19,7 @@ cargo xtask COMMAND
   bench [--no-build]     measure the page in Chromium, beside the targets
   conformance [--shared DIR] [--keep] [-v] [NAME..]
                          compare with transcripts of a real Docker (default ../shared)
-  fuzz [--seconds N] [TARGET..]
+  fuzz [--seconds N | --runs N] [TARGET..]
                          coverage-guided fuzzing of what strangers send
   setup                  only install what the other commands need
 ";
