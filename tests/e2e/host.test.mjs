@@ -244,7 +244,9 @@ test('an idle host costs nothing', LONG, async (t) => {
   const one = cpu();
   await page.waitForTimeout(5000);
   const ticks = cpu() - one;
-  assert.ok(ticks <= 15, `${ticks * 10} ms of processor time in 5 s of idleness`);
+  // A host that polls takes seconds; what the browser itself does now and then is some 150 ms. `cargo xtask bench` has
+  // the figure.
+  assert.ok(ticks <= 50, `${ticks * 10} ms of processor time in 5 s of idleness`);
 });
 
 test('no error in the console, no request elsewhere, no violation of the policy', async () => {

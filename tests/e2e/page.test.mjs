@@ -346,7 +346,8 @@ describe('files', () => {
       for (const kind of ['dragenter', 'dragover', 'drop']) await page.dispatchEvent('#main', kind, { dataTransfer: data });
     };
     await drop('notes.txt', [104, 105]);
-    await page.waitForFunction(async () => (await globalThis.bottleship.fs.readFile('/root/notes.txt')).length === 2);
+    // It is not there at once: until then reading fails.
+    await page.waitForFunction(() => globalThis.bottleship.fs.readFile('/root/notes.txt').then((bytes) => bytes.length === 2, () => false));
     const header = new Uint8Array(1536);
     header.set(new TextEncoder().encode('manifest.json'), 0);
     header.set(new TextEncoder().encode('00000000002\0'), 124);
