@@ -51,7 +51,8 @@ async function withProfile(f) {
   try {
     return await f(profile);
   } finally {
-    await rm(profile, { recursive: true, force: true });
+    // The browser may still be writing its last.
+    await rm(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 }
 
