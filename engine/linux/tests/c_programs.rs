@@ -31,8 +31,9 @@ fn check(name: &str, files: &[&str]) {
         println!("skipped: {name}.c (no working gcc)");
         return;
     }
-    let output = Command::new("timeout")
-        .arg("20")
+    // In a session of its own: where the tests run in a PID namespace whose session began outside, getsid() is 0.
+    let output = Command::new("setsid")
+        .args(["--wait", "timeout", "20"])
         .arg(&program)
         .current_dir(&dir)
         .stdin(Stdio::null())
