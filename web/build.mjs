@@ -96,7 +96,7 @@ while (queue.length) {
 }
 
 // static/ as it is, except the templates.
-const bundled = new Set(['index.html', 'app.css', 'tokens.css', 'ui.css']);
+const bundled = new Set(['index.html', 'app.css', 'picture.css', 'tokens.css', 'ui.css']);
 const copied = [];
 /** @param {string} dir */
 const copy = (dir) => {

@@ -5,8 +5,18 @@ import { build } from './model.js';
 /** @import { Host } from './host.js' */
 /** @import { ImageDetail, Model } from './model.js' */
 
-/** At most one refresh in this many ms: a build makes hundreds of events. */
-const REFRESH_MS = 80;
+/** A build makes hundreds of events: between two refreshes the page rests as long as the last one took, in these bounds (ms). */
+const REST = [10, 150];
+/** A container writes without an event: sizes are asked for once the terminals have been quiet for so long, in ms. */
+const QUIET = 300;
+
+/** @typedef {'images' | 'containers' | 'networks' | 'volumes'} Kind */
+/** @type {Kind[]} */
+const KINDS = ['images', 'containers', 'networks', 'volumes'];
+
+/** What an event may have changed, by its type. @type {Record<string, Kind[]>} */
+const TOUCHES = { image: ['images', 'containers'], container: ['containers', 'networks', 'volumes'], network: ['networks', 'containers'], volume: ['volumes', 'containers'], builder: [] };
+const PATHS = { images: '/images/json', containers: '/containers/json?all=1&size=1', networks: '/networks', volumes: '/volumes' };
 
 export class Live {
   /** @type {Model | null} */ model = null;
@@ -15,7 +25,10 @@ export class Live {
   #host;
   #changed;
   /** @type {Set<() => void>} */ #listeners = new Set();
-  #dirty = false;
+  /** @type {Set<Kind>} */ #dirty = new Set();
+  /** What was said last, by kind. @type {Record<Kind, any>} */ #said = { images: [], containers: [], networks: [], volumes: [] };
+  #quiet = 0;
+  /** When the oldest event came that is not drawn yet. */ #since = 0;
   #busy = false;
   /** @type {AbortController | null} */ #stream = null;
 
@@ -46,12 +59,13 @@ export class Live {
           for (const line of lines) {
             if (!line.trim()) continue;
             try {
-              this.#host.emit('docker', JSON.parse(line));
+              const event = JSON.parse(line);
+              this.refresh(TOUCHES[event.Type] ?? KINDS);
+              this.#host.emit('docker', event);
             } catch {
               console.warn('an event that is not JSON was left out');
             }
           }
-          this.refresh();
         },
       })
       .catch((error) => {
@@ -65,19 +79,30 @@ export class Live {
     this.#stream = null;
     this.model = null;
     this.error = null;
+    this.#details.clear();
+    clearTimeout(this.#quiet);
   }
 
-  /** Asks again soon. */
-  refresh() {
-    this.#dirty = true;
+  /** A terminal spoke: what containers wrote is asked for once all is quiet. */
+  touched() {
+    clearTimeout(this.#quiet);
+    if (this.model?.containers.some((c) => c.state === 'running')) this.#quiet = window.setTimeout(() => this.refresh(['containers']), QUIET);
+  }
+
+  /** Asks again soon. @param {Kind[]} [kinds] */
+  refresh(kinds = KINDS) {
+    if (!kinds.length) return;
+    if (!this.#dirty.size) this.#since = performance.now();
+    for (const kind of kinds) this.#dirty.add(kind);
     if (this.#busy) return;
     this.#busy = true;
     void (async () => {
-      while (this.#dirty && this.#stream) {
-        this.#dirty = false;
-        const stream = this.#stream;
+      while (this.#dirty.size && this.#stream) {
+        const [stream, since, began] = [this.#stream, this.#since, performance.now()];
+        const asked = [...this.#dirty];
+        this.#dirty.clear();
         try {
-          const model = await this.#fetch();
+          const model = await this.#fetch(asked);
           if (this.#stream !== stream) continue;
           this.model = model;
           this.error = null;
@@ -87,20 +112,21 @@ export class Live {
         }
         this.#changed();
         for (const listener of this.#listeners) listener();
-        await new Promise((resolve) => setTimeout(resolve, REFRESH_MS));
+        // For measuring how long after an event the picture shows it.
+        performance.clearMeasures('bottleship:picture');
+        performance.measure('bottleship:picture', { start: since });
+        await new Promise((resolve) => setTimeout(resolve, Math.min(REST[1], Math.max(REST[0], performance.now() - began))));
       }
       this.#busy = false;
     })();
   }
 
-  async #fetch() {
+  /** @param {Kind[]} kinds */
+  async #fetch(kinds) {
     const host = this.#host;
-    const [images, containers, networks, volumes] = await Promise.all([
-      host.json('/images/json'),
-      host.json('/containers/json?all=1&size=1'),
-      host.json('/networks'),
-      host.json('/volumes'),
-    ]);
+    const answers = await Promise.all(kinds.map((kind) => host.json(PATHS[kind])));
+    kinds.forEach((kind, i) => (this.#said[kind] = kind === 'volumes' ? (answers[i].Volumes ?? []) : answers[i]));
+    const { images, containers, networks, volumes } = this.#said;
     const ids = images.map((/** @type {{ Id: string }} */ i) => i.Id);
     await Promise.all(
       ids.filter((/** @type {string} */ id) => !this.#details.has(id)).map(async (/** @type {string} */ id) => {
@@ -114,7 +140,7 @@ export class Live {
       }),
     );
     for (const id of this.#details.keys()) if (!ids.includes(id)) this.#details.delete(id);
-    return build({ images, details: this.#details, containers, networks, volumes: volumes.Volumes ?? [] });
+    return build({ images, details: this.#details, containers, networks, volumes });
   }
 
   /** An image's history, top first. @param {string} id */

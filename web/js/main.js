@@ -73,6 +73,7 @@ function drawChips() {
 }
 
 terminals.heard = (data) => {
+  picture?.live.touched();
   const found = explainer.hear(data);
   if (!found) return;
   const { title, text, command } = found;

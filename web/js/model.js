@@ -14,6 +14,9 @@
  * @property {Layer[]} children
  * @property {Image[]} images whose top layer this is
  * @property {number} shared number of images that stand on it
+ * @property {Fold} [fold] images on it that are not drawn (picture/fold.js)
+ *
+ * @typedef {{ key: string, name: string, images: Image[], size: number }} Fold images drawn as one line; `size`: bytes of what only they have
  *
  * @typedef {object} Image
  * @property {string} id
@@ -47,6 +50,7 @@
  * @property {{ name: string, size: number, containers: Container[] }[]} volumes
  * @property {number} layersSize bytes of all layers, each counted once
  * @property {number} imagesSize what `docker images` adds up to
+ * @property {Fold} [fold] images without a family that are not drawn
  *
  * @typedef {{ Id: string, RepoTags?: string[] | null, Size: number, Created: number }} ImageSummary
  * @typedef {{ layers: string[], history: { CreatedBy?: string, Size?: number, Comment?: string }[] }} ImageDetail
@@ -216,7 +220,7 @@ function nameBase(base) {
 export function slab(layer, small = 1e6) {
   const run = [layer];
   let top = layer;
-  while (top.size < small && !top.images.length && top.children.length === 1 && top.children[0].size < small && top.children[0].shared === top.shared) {
+  while (top.size < small && !top.images.length && !top.fold && top.children.length === 1 && top.children[0].size < small && top.children[0].shared === top.shared) {
     top = top.children[0];
     run.push(top);
   }
@@ -228,7 +232,7 @@ export const imageColumns = (image) => Math.max(1, image.containers.length);
 
 /** How many columns a layer's tree needs: its images' and those of each tree above. @param {Layer} layer @returns {number} */
 export function columns(layer) {
-  return layer.images.reduce((n, i) => n + imageColumns(i), 0) + layer.children.reduce((n, c) => n + columns(c), 0);
+  return (layer.fold ? 1 : 0) + layer.images.reduce((n, i) => n + imageColumns(i), 0) + layer.children.reduce((n, c) => n + columns(c), 0);
 }
 
 /** One sentence for those who don't see the picture. @param {Model} m @param {(bytes: number) => string} size */

@@ -51,6 +51,17 @@ const SCENARIOS = {
   },
 };
 
+// Thirty images and twenty containers: five families, a few that share nothing.
+SCENARIOS.many = (() => {
+  const families = { alpine: ALPINE, nginx: NGINX, redis: REDIS, debian: [['ADD rootfs.tar.xz / # buildkit', 74_800_000], ['CMD ["bash"]', 0]], python: [['ADD rootfs.tar.xz / # buildkit', 74_800_000], ['RUN /bin/sh -c apt-get install ca-certificates # buildkit', 9_200_000], ['RUN /bin/sh -c install python 3.12 # buildkit', 40_600_000]] };
+  const images = [];
+  for (const [name, steps] of Object.entries(families)) for (let i = 0; i < 5; i++) images.push(image(i ? `${name}-app:${i}` : `${name}:latest`, i ? [...steps, [`COPY app${i} /app # buildkit`, 51_000 * i], [`RUN /bin/sh -c build ${name} ${i} # buildkit`, 2_000_000 * i]] : steps, now - 1000 * images.length));
+  for (let i = 0; i < 5; i++) images.push(image(`tool-${i}:latest`, [[`COPY tool${i} / # buildkit`, 3_000_000 + i]], now - 50_000 - i));
+  const states = ['running', 'running', 'paused', 'exited', 'failed'];
+  const containers = Array.from({ length: 20 }, (_, i) => container(`app-${i}`, images[(i % 10) + 5].summary.RepoTags[0], states[i % 5], { command: 'serve', size: i * 1000, ports: i % 5 < 2 ? [[8000 + i, 80]] : [], networks: [['front'], ['back'], ['front', 'back']][i % 3], volumes: i % 7 ? [] : [[`data-${i}`, '/data']] }));
+  return { images, containers, networks: ['bridge', 'host', 'none', 'front', 'back'], volumes: [0, 7, 14].map((i) => ({ Name: `data-${i}`, UsageData: { Size: 1e6 * (i + 1) } })) };
+})();
+
 export class BottleshipEngine {
   static async start(options, wake) {
     const self = new BottleshipEngine();
@@ -165,6 +176,26 @@ export class BottleshipEngine {
         this.state = structuredClone(SCENARIOS[args[0]]);
         this.#event({ Type: 'image', Action: 'pull', Actor: { ID: args[0] } });
         return { stdout: '', stderr: '', code: 0 };
+      case 'churn': {
+        // One more step in the life of a busy host: a container ends, one starts, an image is tagged anew.
+        const n = Number(args[0]);
+        const { containers, images } = this.state;
+        if (!containers.length || !images.length) return { stdout: '', stderr: '', code: 1 };
+        const c = containers[n % containers.length];
+        const runs = c.State === 'running';
+        Object.assign(c, { State: runs ? 'exited' : 'running', Status: runs ? 'Exited (0) 1 second ago' : 'Up 1 second', SizeRw: c.SizeRw + 4096 });
+        this.#event({ Type: 'container', Action: runs ? 'die' : 'start', Actor: { ID: c.Id } });
+        if (n % 5 === 4) {
+          const gone = containers.pop();
+          containers.unshift({ ...gone, Id: sha(`container ${n}`).slice(7), Names: [`/new-${n}`] });
+          this.#event({ Type: 'container', Action: 'destroy', Actor: { ID: gone.Id } });
+        }
+        if (n % 10 === 9) this.#pull(n);
+        return { stdout: '', stderr: '', code: 0 };
+      }
+      case 'pulled':
+        this.#pull(Number(args[0]));
+        return { stdout: '', stderr: '', code: 0 };
       case 'docker':
         if (args[0] === 'run') return { stdout: '', stderr: 'docker: Error response from daemon: Conflict. The container name "/web" is already in use by container "0123456789ab". You have to remove (or rename) that container to be able to reuse that name.\n', code: 125 };
         if (args[0] === 'load') return { stdout: 'Loaded image: dropped:latest\n', stderr: '', code: 0 };
@@ -172,6 +203,11 @@ export class BottleshipEngine {
       default:
         return { stdout: '', stderr: `sh: ${name}: not found\n`, code: 127 };
     }
+  }
+
+  #pull(n) {
+    this.state.images.push(image(`pulled-${n}:latest`, [...ALPINE, [`COPY ${n} / # buildkit`, 1_500_000]], now + n));
+    this.#event({ Type: 'image', Action: 'pull', Actor: { ID: `pulled-${n}:latest` } });
   }
 
   #event(event) {
@@ -203,6 +239,7 @@ export class BottleshipEngine {
     if (at === '/containers/json') return answer(200, this.state.containers);
     if (at === '/networks') return answer(200, this.state.networks.map((Name) => ({ Name, Driver: Name === 'host' ? 'host' : Name === 'none' ? 'null' : 'bridge' })));
     if (at === '/volumes') return answer(200, { Volumes: this.state.volumes, Warnings: null });
+    if (/\/top$/.test(at)) return answer(200, { Titles: ['PID', 'COMMAND', 'COMMAND'], Processes: [['7', 'nginx', 'nginx: master process'], ['31', 'nginx', 'nginx: worker process']] });
     if (/\/changes$/.test(at)) return answer(200, [{ Kind: 0, Path: '/tmp' }, { Kind: 1, Path: '/tmp/new' }, { Kind: 2, Path: '/etc/motd' }]);
     return answer(404, { message: 'page not found' });
   }

@@ -7,7 +7,7 @@ import { slabName, state, stateWords, stopped, volumeName } from './shapes.js';
 /** @import { Model } from '../model.js' */
 /** @import { Thing } from './shapes.js' */
 
-/** @typedef {{ close: () => void, type: (command: string, options?: { run?: boolean }) => void, saveImage: (name: string) => void, changes: (id: string) => Promise<{ Kind: number, Path: string }[]> }} Actions */
+/** @typedef {{ close: () => void, type: (command: string, options?: { run?: boolean }) => void, saveImage: (name: string) => void, changes: (id: string) => Promise<{ Kind: number, Path: string }[]>, processes: (id: string) => Promise<{ Titles: string[], Processes: string[][] }> }} Actions */
 
 /** @param {Thing} thing */
 export function keyOf(thing) {
@@ -22,6 +22,10 @@ export function keyOf(thing) {
       return `v:${thing.name}`;
     case 'network':
       return `n:${thing.name}`;
+    case 'fold':
+      return thing.fold.key;
+    case 'pull':
+      return `r:${thing.name}`;
   }
 }
 
@@ -31,12 +35,26 @@ const facts = (pairs) => h('dl', null, pairs.filter(([, v]) => v !== '' && v !==
 /** A command on a button: it is typed into the terminal where everyone sees it. @param {Actions} actions @param {string} command */
 const commandButton = (actions, command) => h('button.btn.sm.cmd', { onclick: () => actions.type(command), title: 'Types this into the terminal' }, h('code', null, command));
 
+/** What runs in a container, once it is known. @param {Promise<{ Titles: string[], Processes: string[][] }>} asked */
+function processes(asked) {
+  const box = h('div.procs', null, h('h3', null, 'Processes'));
+  asked.then(
+    ({ Titles, Processes }) => {
+      const [pid, name] = [Titles.indexOf('PID'), Math.max(Titles.indexOf('COMMAND'), Titles.indexOf('CMD'), Titles.length - 1)];
+      box.append(h('ul', null, Processes.slice(0, 20).map((p) => h('li', null, h('span.num.dim', null, p[pid]), ' ', h('code.cut', { title: p[name] }, p[name])))));
+      if (Processes.length > 20) box.append(h('p.dim.s12', null, `and ${Processes.length - 20} more`));
+    },
+    () => box.remove(),
+  );
+  return box;
+}
+
 /**
  * @param {Thing} thing @param {Model} model @param {Actions} actions
  * @returns {HTMLElement}
  */
 export function factsPanel(thing, model, actions) {
-  /** @type {HTMLElement[]} */
+  /** @type {(HTMLElement | null)[]} */
   let body = [];
   let title = '';
   switch (thing.kind) {
@@ -81,7 +99,7 @@ export function factsPanel(thing, model, actions) {
         : c.state === 'paused'
           ? [`docker unpause ${c.name}`, `docker stop ${c.name}`]
           : [`docker logs ${c.name}`, `docker exec -it ${c.name} sh`, `docker stop ${c.name}`];
-      const changes = h('div.changes', { 'aria-live': 'polite' });
+      const changes = h('div.changes', null);
       body = [
         facts([
           ['State', h('span', null, state(c, false), ' ', stateWords(c))],
@@ -94,6 +112,7 @@ export function factsPanel(thing, model, actions) {
           ['ID', h('code', { title: c.id }, shortId(c.id))],
         ]),
         h('div.cmds', null, commands.map((x) => commandButton(actions, x))),
+        stopped(c) ? null : processes(actions.processes(c.id)),
         h('h3', null, `Writable layer, ${size(c.sizeRw)}`),
         changes,
       ];

@@ -5,7 +5,7 @@ import { size } from '../units.js';
 import { slabName, state, stopped, volumeName } from './shapes.js';
 
 /** @import { Container, Image, Layer, Model } from '../model.js' */
-/** @import { Thing } from './shapes.js' */
+/** @import { Thing, View } from './shapes.js' */
 
 /** @param {Image} image @returns {import('../dom.js').Child[]} */
 function madeOf(image) {
@@ -31,26 +31,24 @@ function connectedTo(c) {
   return parts.join('; ') || 'no port, no volume';
 }
 
-/**
- * @param {Model} model
- * @param {{ select: (thing: Thing) => void, selected: string, isNew: (key: string) => number }} view
- */
+/** @param {Model} model @param {View} view */
 export function list(model, view) {
-  /** @param {string} key @param {Thing} thing @param {number} level @param {any[]} cells */
-  const row = (key, thing, level, cells) =>
-    h(
+  /** @param {string} key @param {Thing} thing @param {number} level @param {any[]} cells @param {boolean} [expanded] */
+  const row = (key, thing, level, cells, expanded) => {
+    view.things.set(key, thing);
+    return h(
       'tr',
       {
-        class: [`c${level}`, view.isNew(key) >= 0 ? 'drop' : '', view.selected === key ? 'sel' : ''].join(' '),
+        class: [`c${level}`, view.opened === key ? 'sel' : '', view.chosen.has(key) ? 'chosen' : ''].filter(Boolean).join(' '),
         'aria-level': level,
-        'aria-selected': String(view.selected === key),
+        'aria-expanded': expanded === undefined ? null : String(expanded),
+        'aria-selected': String(view.chosen.has(key) || view.opened === key),
         tabindex: -1,
         dataset: { key },
-        onclick: () => view.select(thing),
-        onkeydown: (/** @type {KeyboardEvent} */ e) => e.key === 'Enter' && view.select(thing),
       },
       cells,
     );
+  };
   /** @param {Container} c */
   const container = (c) =>
     row(`c:${c.id}`, { kind: 'container', container: c }, 2, [
@@ -59,16 +57,33 @@ export function list(model, view) {
       h('td.r.num', { role: 'gridcell' }, size(c.sizeRw)),
       h('td.t2.cut', { role: 'gridcell' }, connectedTo(c)),
     ]);
+  /** @param {Layer} l @param {Image} image */
+  const layerRow = (l, image) =>
+    row(`l:${l.key} ${image.id}`, { kind: 'layer', slab: { layers: [l], size: l.size, top: l } }, 2, [
+      h('th', { scope: 'row', role: 'rowheader' }, h('span.k.ks', { 'aria-hidden': 'true' }), h('span.cut', null, l.name)),
+      h('td.t2', { role: 'gridcell' }, `layer ${image.layers.indexOf(l) + 1} of ${image.layers.length}`),
+      h('td.r.num', { role: 'gridcell' }, size(l.size)),
+      h('td.t2.cut', { role: 'gridcell' }, l.shared > 1 ? h('b', null, `×${l.shared} `) : null, l.createdBy),
+    ]);
   const rows = [];
   for (const image of model.images) {
+    const key = `i:${image.id}`;
+    const open = view.expanded.has(key);
     rows.push(
-      row(`i:${image.id}`, { kind: 'image', image }, 1, [
-        h('th', { scope: 'row', role: 'rowheader' }, h('span.k.kl', { 'aria-hidden': 'true' }), image.names.join(', ')),
-        h('td.t2', { role: 'gridcell' }, 'image'),
-        h('td.r.num', { role: 'gridcell' }, size(image.size)),
-        h('td.t2.cut', { role: 'gridcell' }, madeOf(image)),
-      ]),
+      row(
+        key,
+        { kind: 'image', image },
+        1,
+        [
+          h('th', { scope: 'row', role: 'rowheader' }, h('span.k.kl', { 'aria-hidden': 'true' }), image.names.join(', ')),
+          h('td.t2', { role: 'gridcell' }, 'image'),
+          h('td.r.num', { role: 'gridcell' }, size(image.size)),
+          h('td.t2.cut', { role: 'gridcell' }, madeOf(image)),
+        ],
+        image.layers.length ? open : undefined,
+      ),
       ...image.containers.map(container),
+      ...(open ? image.layers.toReversed().map((l) => layerRow(l, image)) : []),
     );
   }
   if (model.homeless.length) {
@@ -100,17 +115,7 @@ export function list(model, view) {
     h('thead', { role: 'rowgroup' }, h('tr', null, ['Name', 'State', 'Size', 'Made of and connected to'].map((t, i) => h('th', { scope: 'col', role: 'columnheader', class: i === 2 ? 'r' : '' }, t)))),
     h('tbody', { role: 'rowgroup' }, rows),
   );
-  const first = /** @type {HTMLElement | undefined} */ (rows.find((r) => r.dataset.key === view.selected) ?? rows[0]);
+  const first = /** @type {HTMLElement | undefined} */ (rows.find((r) => r.dataset.key === view.roving) ?? rows[0]);
   if (first) first.tabIndex = 0;
-  table.addEventListener('keydown', (e) => {
-    const all = /** @type {HTMLElement[]} */ ([...table.querySelectorAll('tbody tr')]);
-    const at = all.indexOf(/** @type {HTMLElement} */ (document.activeElement));
-    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: all.length - 1 }[e.key];
-    if (to === undefined || at < 0 || !all[to]) return;
-    e.preventDefault();
-    all[at].tabIndex = -1;
-    all[to].tabIndex = 0;
-    all[to].focus();
-  });
   return h('div.lst', null, table);
 }

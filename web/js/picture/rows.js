@@ -3,10 +3,10 @@
 import { cylinder, h } from '../dom.js';
 import { slab } from '../model.js';
 import { size } from '../units.js';
-import { containerLabel, shade, slabLabel, slabName, state, stopped, volumeName } from './shapes.js';
+import { containerLabel, foldButton, pressable, shade, slabLabel, slabName, state, stopped, unusedVolumes, volumeName } from './shapes.js';
 
 /** @import { Container, Image, Layer, Model } from '../model.js' */
-/** @import { Thing } from './shapes.js' */
+/** @import { View } from './shapes.js' */
 
 /** The picture must be this wide, in px, to hold the columns. */
 export const MIN_WIDTH = 900;
@@ -28,11 +28,11 @@ function depthWidth(layer, small) {
 /** @param {Image} i */
 const imageRows = (i) => Math.max(1, i.containers.length);
 /** @param {Layer} layer @returns {number} */
-const rowCount = (layer) => layer.images.reduce((n, i) => n + imageRows(i), 0) + layer.children.reduce((n, c) => n + rowCount(c), 0);
+const rowCount = (layer) => layer.images.reduce((n, i) => n + imageRows(i), 0) + layer.children.reduce((n, c) => n + rowCount(c), 0) + (layer.fold ? 1 : 0);
 
 /**
  * @param {Model} model
- * @param {{ select: (thing: Thing) => void, selected: string, isNew: (key: string) => number }} view
+ * @param {View} view
  * @param {number} width of the picture, in px
  */
 export function rows(model, view, width) {
@@ -51,22 +51,15 @@ export function rows(model, view, width) {
     const { top } = slab(l, small);
     top.images.forEach(count);
     top.children.forEach(walk);
+    if (top.fold) order.push(null);
   };
   model.bases.forEach(walk);
   model.images.filter((i) => !i.top).forEach(count);
+  if (model.fold) order.push(null);
   order.push(...model.homeless);
   const spans = networks.map((n) => {
     const at = order.flatMap((c, i) => (c && n.containers.includes(c) ? [i] : []));
     return { first: at[0], last: at[at.length - 1], hits: new Set(at) };
-  });
-
-  /** @param {string} key @param {Thing} thing @param {string} label @param {string} classes */
-  const pressable = (key, thing, label, classes) => ({
-    class: `${classes}${view.isNew(key) >= 0 ? ' drop' : ''}${view.selected === key ? ' sel' : ''}`,
-    dataset: { key },
-    'aria-label': label,
-    'aria-pressed': String(view.selected === key),
-    onclick: () => view.select(thing),
   });
 
   let row = 0;
@@ -76,14 +69,14 @@ export function rows(model, view, width) {
     const volumes = c?.mounts.filter((m) => m.kind === 'volume') ?? [];
     return h(
       'div.cr',
-      null,
+      c ? { dataset: { node: `c:${c.id}` } } : null,
       h(
         'div.cC.row',
         null,
         c
           ? h(
               'button.cc',
-              pressable(`c:${c.id}`, { kind: 'container', container: c }, rowLabel(c), stopped(c) ? 'off' : ''),
+              pressable(view, `c:${c.id}`, { kind: 'container', container: c }, rowLabel(c), stopped(c) ? 'off' : ''),
               h('span.w.num', null, size(c.sizeRw)),
               ' ',
               h('span.nm', null, c.name),
@@ -106,12 +99,12 @@ export function rows(model, view, width) {
   const leaf = (image, containers) =>
     h(
       'div.leaf',
-      null,
+      image ? { dataset: { node: `i:${image.id}` } } : null,
       h('span.lead', { 'aria-hidden': 'true' }),
       image
         ? h(
             'button.cT',
-            pressable(`i:${image.id}`, { kind: 'image', image }, `Image ${image.names[0]}, ${size(image.size)}`, image.names[0] === '<none>' ? 'none' : ''),
+            pressable(view, `i:${image.id}`, { kind: 'image', image }, `Image ${image.names[0]}, ${size(image.size)}`, image.names[0] === '<none>' ? 'none' : ''),
             h('span.cut', { title: image.names.join('\n') }, image.names[0]),
             ' ',
             h('span.sz.num', null, size(image.size)),
@@ -120,6 +113,9 @@ export function rows(model, view, width) {
       h('div.crs', null, containers.length ? containers.map(line) : line(null)),
     );
 
+  /** @param {import('../model.js').Fold} f */
+  const folded = (f) => h('div.rn', { dataset: { node: f.key } }, foldButton(view, f), h('div.rk', null, h('div.leaf', null, h('span.lead', { 'aria-hidden': 'true' }), h('span.cT.q', null, 'none in use'), h('div.crs', null, line(null)))));
+
   /** @param {Layer} layer @returns {HTMLElement} */
   const node = (layer) => {
     const run = slab(layer, small);
@@ -127,25 +123,25 @@ export function rows(model, view, width) {
     const bytes = size(run.size);
     return h(
       'div.rn',
-      null,
+      { dataset: { node: `l:${run.top.key}` } },
       h(
         'button.rs',
         {
-          ...pressable(`l:${run.top.key}`, { kind: 'layer', slab: run }, layer.shared > 1 ? `Layer ${slabName(run)}, ${bytes}, ×${layer.shared}` : slabLabel(run), `${one ? 'one' : ''} ${shade(layer)} ${run.layers.length > 1 ? 'notch' : ''}`),
+          ...pressable(view, `l:${run.top.key}`, { kind: 'layer', slab: run }, layer.shared > 1 ? `Layer ${slabName(run)}, ${bytes}, ×${layer.shared}` : slabLabel(run), `${one ? 'one' : ''} ${shade(layer)} ${run.layers.length > 1 ? 'notch' : ''}`),
           style: { '--w': `${slabWidth(slabName(run), one, bytes)}px` },
         },
         h('span.nm', { title: run.layers.map((l) => l.createdBy).join('\n') }, slabName(run)),
         ' ',
         h('span.sz', null, bytes, layer.shared > 1 ? [' ', h('span.x', null, `×${layer.shared}`)] : null),
       ),
-      h('div.rk', null, run.top.images.map((i) => leaf(i, i.containers)), run.top.children.map(node)),
+      h('div.rk', null, run.top.images.map((i) => leaf(i, i.containers)), run.top.children.map(node), run.top.fold ? folded(run.top.fold) : null),
     );
   };
 
-  const families = model.bases.map((b) => h('div.fam', null, node(b)));
+  const families = model.bases.map((b) => h('div.fam', { dataset: { node: `l:${b.key}` } }, node(b)));
   const bare = model.images.filter((i) => !i.top).map((i) => h('div.fam', null, leaf(i, i.containers)));
+  const alone = model.fold ? [h('div.fam', null, folded(model.fold))] : [];
   const gone = model.homeless.length ? [h('div.fam', null, leaf(null, model.homeless))] : [];
-  const unused = model.volumes.filter((v) => !v.containers.length);
   return h(
     'div.host.rowsform',
     null,
@@ -159,13 +155,14 @@ export function rows(model, view, width) {
         h('span.cT', null, 'Image'),
         h('span.cC', null, 'Container'),
         h('span.cP', null, 'Port'),
-        h('span.cN.row', { style: { width: `${networks.length * NETWORK}px` } }, networks.map((n) => h('button.nh.cut', pressable(`n:${n.name}`, { kind: 'network', name: n.name }, `Network ${n.name}, ${n.containers.length} connected`, ''), n.name))),
+        h('span.cN.row', { style: { width: `${networks.length * NETWORK}px` } }, networks.map((n) => h('button.nh.cut', pressable(view, `n:${n.name}`, { kind: 'network', name: n.name }, `Network ${n.name}, ${n.containers.length} connected`), n.name))),
         h('span.cV', null, 'Volume'),
       ),
       families,
       bare,
+      alone,
       gone,
-      unused.length ? h('div.shelf', { role: 'group', 'aria-label': 'Volumes that no container uses' }, unused.map((v) => h('button.volbox', pressable(`v:${v.name}`, { kind: 'volume', name: v.name }, `Volume ${volumeName(v.name)}${v.size >= 0 ? `, ${size(v.size)}` : ''}, not used`, ''), cylinder(), h('b', null, volumeName(v.name)), ' ', v.size >= 0 ? h('span.num', null, size(v.size)) : null))) : null,
+      unusedVolumes(view, model),
     ),
   );
 }

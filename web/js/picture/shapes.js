@@ -1,11 +1,47 @@
 // The words for what the picture shows, shared by its forms.
-import { h, stateMark } from '../dom.js';
+import { cylinder, h, icon, stateMark } from '../dom.js';
 import { size } from '../units.js';
 
 /** @import { Container, Layer, Slab } from '../model.js' */
 
-/** @typedef {{ kind: 'layer', slab: Slab } | { kind: 'image', image: import('../model.js').Image } | { kind: 'container', container: Container } | { kind: 'volume', name: string } | { kind: 'network', name: string }} Thing */
+/** @typedef {{ kind: 'layer', slab: Slab } | { kind: 'image', image: import('../model.js').Image } | { kind: 'container', container: Container } | { kind: 'volume', name: string } | { kind: 'network', name: string } | { kind: 'fold', fold: import('../model.js').Fold } | { kind: 'pull', name: string }} Thing */
 
+/**
+ * How a form of the picture draws; the pane listens to what is pressed.
+ * @typedef {object} View
+ * @property {Map<string, Thing>} things what is drawn, by key
+ * @property {string} opened key of what is open
+ * @property {Set<string>} chosen keys of what is selected
+ * @property {Set<string>} path keys of the layers under what is open
+ * @property {Set<string>} expanded keys of a list's rows whose layers are shown
+ * @property {string} roving key of the list's row that Tab reaches
+ */
+
+/**
+ * The attributes of something that can be pressed.
+ * @param {View} view @param {string} key @param {Thing} thing @param {string} label @param {string} [classes]
+ */
+export function pressable(view, key, thing, label, classes = '') {
+  view.things.set(key, thing);
+  const marks = [view.opened === key ? 'sel' : '', view.chosen.has(key) ? 'chosen' : '', view.path.has(key) ? 'path' : ''];
+  return { class: [classes, ...marks].filter(Boolean).join(' '), dataset: { key }, 'aria-label': view.chosen.has(key) ? `${label}, selected` : label, 'aria-pressed': String(view.opened === key) };
+}
+
+/** Images that are not drawn, as one line. @param {View} view @param {import('../model.js').Fold} fold */
+export function foldButton(view, fold) {
+  return h('button.rs.one.fold', pressable(view, fold.key, { kind: 'fold', fold }, `${fold.name}, ${size(fold.size)}, show them`), icon('right', 12), h('span.nm', null, fold.name), ' ', h('span.sz', null, size(fold.size)));
+}
+
+/** Volumes that no container uses. @param {View} view @param {import('../model.js').Model} model */
+export function unusedVolumes(view, model) {
+  const unused = model.volumes.filter((v) => !v.containers.length);
+  if (!unused.length) return null;
+  return h(
+    'div.shelf',
+    { role: 'group', 'aria-label': 'Volumes that no container uses' },
+    unused.map((v) => h('button.volbox', pressable(view, `v:${v.name}`, { kind: 'volume', name: v.name }, `Volume ${volumeName(v.name)}${v.size >= 0 ? `, ${size(v.size)}` : ''}, not used`), cylinder(), h('b', null, volumeName(v.name)), ' ', v.size >= 0 ? h('span.num', null, size(v.size)) : null)),
+  );
+}
 /** @param {Slab} s */
 export function slabName(s) {
   if (s.layers.length === 1) return s.top.name;

@@ -2,44 +2,29 @@
 import { cylinder, h } from '../dom.js';
 import { columns, imageColumns, slab } from '../model.js';
 import { size } from '../units.js';
-import { containerLabel, shade, slabLabel, slabName, state, stopped, volumeName } from './shapes.js';
+import { containerLabel, foldButton, pressable, shade, slabLabel, slabName, state, stopped, unusedVolumes, volumeName } from './shapes.js';
 
 /** @import { Container, Image, Layer, Model } from '../model.js' */
-/** @import { Thing } from './shapes.js' */
+/** @import { View } from './shapes.js' */
 
 /** More columns than this are read better as a list. */
 export const MAX_COLUMNS = 6;
 
 /** @param {Model} model */
 export const stackColumns = (model) =>
-  model.bases.reduce((n, b) => n + columns(b), 0) + model.images.filter((i) => !i.top).reduce((n, i) => n + imageColumns(i), 0) + model.homeless.length;
+  model.bases.reduce((n, b) => n + columns(b), 0) + model.images.filter((i) => !i.top).reduce((n, i) => n + imageColumns(i), 0) + model.homeless.length + (model.fold ? 1 : 0);
 
 /**
- * @param {Model} model
- * @param {{ select: (thing: Thing) => void, selected: string, isNew: (key: string) => number }} view
- *   `selected`: the key of what is open. `isNew`: its place among what just came, or -1.
+ * @param {Model} model @param {View} view
  * @returns {HTMLElement}
  */
 export function stacks(model, view) {
-  /** @param {string} key @param {Thing} thing @param {string} label @param {string[]} classes */
-  const pressable = (key, thing, label, classes) => {
-    const at = view.isNew(key);
-    return {
-      class: [...classes, at >= 0 ? 'drop' : '', view.selected === key ? 'sel' : ''].join(' '),
-      style: at >= 0 ? { 'animation-delay': `calc(${Math.min(at, 7)} * var(--t-stagger))` } : {},
-      dataset: { key },
-      'aria-label': label,
-      'aria-pressed': String(view.selected === key),
-      onclick: () => view.select(thing),
-    };
-  };
-
   /** @param {Container} c */
   const box = (c) => {
     const volumes = c.mounts.filter((m) => m.kind === 'volume' || m.kind === 'bind');
     return h(
       'button.ctr',
-      { ...pressable(`c:${c.id}`, { kind: 'container', container: c }, containerLabel(c), [stopped(c) ? 'off' : '']), 'data-networks': stopped(c) ? '' : c.networks.join(' ') },
+      { ...pressable(view, `c:${c.id}`, { kind: 'container', container: c }, containerLabel(c), stopped(c) ? 'off' : ''), 'data-networks': stopped(c) ? '' : c.networks.join(' ') },
       h('span.hd', null, h('span.cut', null, c.name), ' ', h('span.grow', null), state(c)),
       ' ',
       h('span.pr', null, c.ports.length ? h('b.port', null, c.ports.join(' '), ' ') : null, c.command),
@@ -54,10 +39,10 @@ export function stacks(model, view) {
   const plate = (image) =>
     h(
       'div.n.col',
-      { style: { flex: imageColumns(image), '--lv': imageColumns(image) } },
+      { dataset: { node: `i:${image.id}` }, style: { flex: imageColumns(image), '--lv': imageColumns(image) } },
       h(
         'button.tag',
-        pressable(`i:${image.id}`, { kind: 'image', image }, `Image ${image.names[0]}${image.names.length > 1 ? `, +${image.names.length - 1}` : ''}, ${size(image.size)}`, [image.names[0] === '<none>' ? 'none' : '']),
+        pressable(view, `i:${image.id}`, { kind: 'image', image }, `Image ${image.names[0]}${image.names.length > 1 ? `, +${image.names.length - 1}` : ''}, ${size(image.size)}`, image.names[0] === '<none>' ? 'none' : ''),
         h('b.cut', { title: image.names.join('\n') }, image.names[0]),
         ' ',
         image.names.length > 1 ? h('span.s12.t2', null, `+${image.names.length - 1}`) : null,
@@ -67,6 +52,9 @@ export function stacks(model, view) {
       image.containers.length ? h('div.ctrs', null, image.containers.map(box)) : null,
     );
 
+  /** @param {import('../model.js').Fold} f */
+  const folded = (f) => h('div.n.col', { dataset: { node: f.key }, style: { flex: 1, '--lv': 1 } }, foldButton(view, f));
+
   /** @param {Layer} layer @returns {HTMLElement} */
   const node = (layer) => {
     const run = slab(layer);
@@ -74,17 +62,17 @@ export function stacks(model, view) {
     const tall = run.size > 30e6 ? 'h3' : run.size < 1e4 ? 'h1' : 'h2';
     return h(
       'div.n',
-      { style: { flex: width, '--lv': width } },
+      { dataset: { node: `l:${layer.key}` }, style: { flex: width, '--lv': width } },
       h(
         'button.slab',
-        pressable(`l:${run.top.key}`, { kind: 'layer', slab: run }, slabLabel(run), [tall, shade(layer), run.layers.length > 1 ? 'notch' : '']),
+        pressable(view, `l:${run.top.key}`, { kind: 'layer', slab: run }, slabLabel(run), `${tall} ${shade(layer)} ${run.layers.length > 1 ? 'notch' : ''}`),
         h('span.nm', { title: run.layers.map((l) => l.createdBy).join('\n') }, slabName(run)),
         ' ',
         layer.shared > 1 ? h('span.x', null, `shared by ${layer.shared}`) : null,
         ' ',
         h('span.sz', null, size(run.size)),
       ),
-      h('div.kids', null, run.top.images.map(plate), run.top.children.map(node)),
+      h('div.kids', null, run.top.images.map(plate), run.top.children.map(node), run.top.fold ? folded(run.top.fold) : null),
     );
   };
 
@@ -93,14 +81,14 @@ export function stacks(model, view) {
     { role: 'group', 'aria-label': 'Layers, images and containers' },
     model.bases.map(node),
     model.images.filter((i) => !i.top).map(plate),
+    model.fold ? folded(model.fold) : null,
     model.homeless.length ? h('div.n.col', { style: { flex: model.homeless.length, '--lv': model.homeless.length } }, h('div.tag.none', null, h('span.cut', null, 'image removed')), h('div.ctrs', null, model.homeless.map(box))) : null,
   );
-  const unused = model.volumes.filter((v) => !v.containers.length);
   const nets = model.networks.map((n) =>
     h(
       'div.net',
-      { dataset: { network: n.name } },
-      h('button.lb', pressable(`n:${n.name}`, { kind: 'network', name: n.name }, `Network ${n.name}, ${n.driver}, ${n.containers.length} connected`, []), h('span.netmark', { 'aria-hidden': 'true' }), n.name),
+      { dataset: { node: `n:${n.name}`, network: n.name } },
+      h('button.lb', pressable(view, `n:${n.name}`, { kind: 'network', name: n.name }, `Network ${n.name}, ${n.driver}, ${n.containers.length} connected`), h('span.netmark', { 'aria-hidden': 'true' }), n.name),
       h('span.ln', null),
     ),
   );
@@ -109,15 +97,7 @@ export function stacks(model, view) {
     null,
     nets.length ? h('div.nets', null, nets) : null,
     stage,
-    unused.length
-      ? h(
-          'div.shelf',
-          { role: 'group', 'aria-label': 'Volumes that no container uses' },
-          unused.map((v) =>
-            h('button.volbox', pressable(`v:${v.name}`, { kind: 'volume', name: v.name }, `Volume ${volumeName(v.name)}${v.size >= 0 ? `, ${size(v.size)}` : ''}, not used`, []), cylinder(), h('b', null, volumeName(v.name)), ' ', v.size >= 0 ? h('span.num', null, size(v.size)) : null),
-          ),
-        )
-      : null,
+    unusedVolumes(view, model),
   );
 }
 
@@ -133,7 +113,7 @@ export function stems(host) {
       const { top } = box.getBoundingClientRect();
       const height = top - line.getBoundingClientRect().bottom;
       if (height < 2 || top < covered) return;
-      box.append(h('span.stem', { 'aria-hidden': 'true', style: { height: `${height}px`, left: `${(100 * (i + 1)) / (names.length + 1)}%` } }));
+      box.append(h('span.stem', { 'aria-hidden': 'true', 'data-decor': '', style: { height: `${height}px`, left: `${(100 * (i + 1)) / (names.length + 1)}%` } }));
     });
   }
 }
