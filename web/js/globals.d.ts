@@ -4,6 +4,6 @@ declare const BOTTLESHIP_WASM: string;
 declare const BOTTLESHIP_VERSION: string;
 declare const BOTTLESHIP_PRECACHE: string[];
 declare module 'bottleship-wasm' {
-  export default function init(options?: { module_or_path?: WebAssembly.Module }): Promise<{ memory?: WebAssembly.Memory } | undefined>;
+  export default function init(options?: { module_or_path?: WebAssembly.Module }): Promise<unknown>;
   export class BottleshipEngine {}
 }

@@ -129,6 +129,7 @@ export class Host {
     return new Promise((resolve, reject) => {
       if (!this.#worker) return reject(new Error('the Docker host is not running'));
       this.#pending.set(id, { resolve, reject });
+      if (name === 'writeFile') this.emit('wrote', { path: args[0], data: /** @type {Uint8Array} */ (args[1]).slice() });
       const transfer = args.filter((a) => a instanceof Uint8Array).map((a) => /** @type {Uint8Array<ArrayBuffer>} */ (a).buffer);
       this.post({ t: 'call', id, name, args }, transfer);
     });

@@ -9,6 +9,7 @@ import { loadEngine } from './load.js';
 import * as settings from './settings.js';
 import { splitter } from './splitter.js';
 import { Terminals } from './terminals.js';
+import { Timeline } from './timeline.js';
 import { scriptUrl } from './trusted.js';
 
 /** @import { Picture, View } from './picture/pane.js' */
@@ -38,12 +39,21 @@ function start({ steal = false, store: into = store } = {}) {
 start();
 
 const terminals = new Terminals(host, { leave: () => must('#picture [aria-selected=true]', HTMLElement).focus() });
+const timeline = new Timeline(host, terminals, {
+  store: () => store,
+  start: (options) => start(options),
+  travelled: () => picture?.travelled(),
+  commandEnded: () => picture?.hostView.settled(),
+});
+terminals.added = (tab) => timeline.follow(tab);
 const pane = h('section.pane.picture', { id: 'picture', 'aria-label': 'Picture of the host', 'aria-busy': 'true' });
 const main = must('#main', HTMLElement);
 const notice = h('div.notice', null);
-fill(main, notice, pane, splitter(pane, terminals.element, main), terminals.element);
+fill(main, notice, pane, splitter(pane, terminals.element, main), terminals.element, timeline.element);
 terminals.add();
 if (matchMedia('(pointer: fine)').matches) terminals.focus();
+
+void timeline.opened();
 
 // The host's states -----------------------------------------------------------------------------------------------------
 
@@ -84,7 +94,10 @@ terminals.heard = (data) => {
   );
   announce(`${title} ${text.replaceAll('`', '')}`);
 };
-terminals.entered = () => fill(explainSlot);
+terminals.entered = (tab) => {
+  timeline.commands.entered(tab);
+  fill(explainSlot);
+};
 
 // The bar ---------------------------------------------------------------------------------------------------------------
 
@@ -193,6 +206,8 @@ addEventListener('keydown', (e) => {
   if (afterG && views[e.key]) picture?.show(views[e.key]);
   else if (e.key === 'g') lastG = e.timeStamp;
   else if (e.key === 't') terminals.focus();
+  else if (e.key === '[') void timeline.undo();
+  else if (e.key === ']') void timeline.redo();
   else if (e.key === '?') void help();
   else if (e.key === '/') picture?.find();
   else if (e.key === 'l' && picture) settings.set({ layout: picture.element.querySelector('.lst') ? null : 'list' });

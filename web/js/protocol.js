@@ -58,6 +58,9 @@
  * @property {() => void} reset forgets everything stored; the worker is of no use afterwards
  * @property {() => void} save writes what is not written yet
  * @property {() => number} memory bytes that the engine has taken from the browser
+ * @property {() => { id: number, parent: number | null, alive: number[], bytes: number }} keep keeps the host as it is, as a
+ *   step after the one where it is; `alive`: all steps that can be gone to, `bytes`: what they hold together
+ * @property {(step: number) => void} go makes the host what it was at a step
  * @property {() => Uint8Array} export everything stored, as a tar (export.js)
  *
  * What the worker needs of the engine (wasm-bindgen's class in web/src/lib.rs; tests/e2e/double has another):

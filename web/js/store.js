@@ -14,6 +14,11 @@ function result(request) {
 /** @param {string} bucket */
 const range = (bucket) => IDBKeyRange.bound([bucket], [bucket, []]);
 
+/** Time travel listens here to what commits replace (timetravel.js); this module is there twice, in its bundle and in the engine's. */
+const JOURNAL = Symbol.for('bottleship.journal');
+
+/** @typedef {[bucket: string, key: string, value: Uint8Array | null]} Op null deletes */
+
 export class PageStore {
   #db;
 
@@ -61,17 +66,39 @@ export class PageStore {
 
   /**
    * All or nothing, and on the disk when it resolves.
-   * @param {[string, string, Uint8Array | null][]} ops bucket, key, value; null deletes
+   * @param {Op[]} ops
    * @returns {Promise<void>}
    */
-  commit(ops) {
+  async commit(ops) {
+    const journal = /** @type {any} */ (globalThis)[JOURNAL];
+    const [replaced] = await this.#apply([ops], !!journal);
+    journal?.(replaced);
+  }
+
+  /**
+   * Applies lists of changes, all or nothing.
+   * @param {Op[][]} lists
+   * @returns {Promise<Op[][]>} for each list the changes that take it back, in the order in which they are to be applied
+   */
+  swap(lists) {
+    return this.#apply(lists, true);
+  }
+
+  /** @param {Op[][]} lists @param {boolean} remember what was there before @returns {Promise<Op[][]>} */
+  #apply(lists, remember) {
     return new Promise((resolve, reject) => {
       const transaction = this.#db.transaction(['values', 'sizes'], 'readwrite', { durability: 'strict' });
-      transaction.oncomplete = () => resolve();
+      /** @type {Op[][]} */
+      const replaced = lists.map(() => []);
+      transaction.oncomplete = () => resolve(replaced.map((r) => r.reverse()));
       transaction.onabort = () => reject(transaction.error ?? new DOMException('the transaction was aborted', 'AbortError'));
       const values = transaction.objectStore('values');
       const sizes = transaction.objectStore('sizes');
-      for (const [bucket, key, value] of ops) {
+      for (const [list, [bucket, key, value]] of lists.flatMap((ops, i) => ops.map((op) => /** @type {const} */ ([replaced[i], op])))) {
+        if (remember) {
+          const before = values.get([bucket, key]);
+          before.onsuccess = () => list.push([bucket, key, before.result ?? null]);
+        }
         if (value === null) {
           values.delete([bucket, key]);
           sizes.delete([bucket, key]);

@@ -40,7 +40,7 @@ function theme() {
 }
 
 /** One tab. */
-class Tab {
+export class Tab {
   /** The host's terminal, null while it is not there. @type {number | null} */ pty = null;
   /** Typed before the host answered. */ early = '';
   ended = false;
@@ -64,6 +64,7 @@ class Tab {
     pane.bodies.append(this.body);
     this.xterm.open(this.body);
     this.xterm.textarea?.setAttribute('aria-label', `${this.name}, Escape twice leaves it`);
+    pane.added(this);
     this.xterm.onData((data) => this.send(data));
     this.xterm.onBinary((data) => this.sendBytes(Uint8Array.from(data, (c) => c.charCodeAt(0))));
     this.xterm.onResize(({ cols, rows }) => this.pty !== null && pane.host.post({ t: 'resize', term: this.pty, cols, rows }));
@@ -177,7 +178,7 @@ class Tab {
   /** @param {string} typed */
   send(typed) {
     const data = this.pane.transform(typed);
-    if (data.includes('\r')) this.pane.entered();
+    if (data.includes('\r')) this.pane.entered(this);
     if (this.ended) {
       if (data.includes('\r')) this.open();
       return;
@@ -228,6 +229,12 @@ class Tab {
     }
   }
 
+  /** Says something of the page's own, and has the shell show its prompt again. @param {string} message */
+  say(message) {
+    this.xterm.write(`\r\n\x1b[2m${harmless(message).replaceAll('\r', ' ')}\x1b[0m\r\n`);
+    this.sendBytes(encoder.encode('\r'));
+  }
+
   /** The host is gone. @param {string} message */
   lost(message) {
     if (this.pty === null && !message) return;
@@ -248,7 +255,8 @@ export class Terminals {
   /** @type {Tab[]} */ tabs = [];
   /** @type {Tab | null} */ active = null;
   /** Told of all output. @type {(data: Uint8Array) => void} */ heard = () => {};
-  /** Told of Enter. */ entered = () => {};
+  /** Told of Enter. @type {(tab: Tab) => void} */ entered = () => {};
+  /** Told of a new tab. @type {(tab: Tab) => void} */ added = () => {};
   /** Changes what is typed. @type {(data: string) => string} */ transform = (data) => data;
   #number = 1;
   #ready = false;

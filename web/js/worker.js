@@ -2,6 +2,7 @@
 import init, { BottleshipEngine } from 'bottleship-wasm';
 import { exportStore } from './export.js';
 import { SIZE, WINDOW } from './protocol.js';
+import { TimeTravel } from './timetravel.js';
 
 /** @import { Engine, EngineClass, FromWorker, ToWorker } from './protocol.js' */
 
@@ -35,6 +36,8 @@ function text(error) {
 
 const yielding = new MessageChannel();
 let queued = false;
+/** The last slice left something to run. */
+let running = false;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let sleeping;
 let instructions = 100_000;
@@ -68,7 +71,8 @@ function slice() {
       before = after;
     } while (wait === 0 && before - start < SLICE_MS);
     flush();
-    if (wait === 0) return wake();
+    running = wait === 0;
+    if (running) return wake();
     if (touched) saveSoon();
     if (wait !== Infinity && !queued) sleeping = setTimeout(wake, Math.min(wait, 0x7fff_ffff));
   } catch (error) {
@@ -142,8 +146,36 @@ function lock(store, steal) {
   });
 }
 
-/** The engine's memory, once there is one. @type {WebAssembly.Memory | undefined} */
-let memory;
+/** What the engine's module exports, once there is one. @type {any} */
+let wasm;
+/** @type {TimeTravel | null} */
+let travel = null;
+
+/** Steps can be taken and gone to from the first one on; the double of the engine has no memory to keep. */
+function timeTravel() {
+  if (!wasm?.__wbindgen_externrefs) throw new Error('this engine has no time travel');
+  travel ??= new TimeTravel(wasm, {
+    store: storeName,
+    idle: () => !queued && !running,
+    save: async () => {
+      const saved = engine?.save();
+      wake();
+      await saved;
+    },
+    terminals: () => [...terminals].map(([term, t]) => [term, t.pty]),
+  });
+  return travel;
+}
+
+/** Makes the host what it was at a step, and the terminals those that the page has now. @param {number} id */
+async function go(id) {
+  const were = new Map(await timeTravel().go(id));
+  if (!engine) return;
+  requests.clear();
+  for (const [term, t] of terminals) t.pty = were.get(term) ?? engine.open(80, 24);
+  for (const [term, pty] of were) if (!terminals.has(term)) engine.close(pty);
+  wake();
+}
 
 /** @param {Extract<ToWorker, { t: 'boot' }>} message */
 async function boot({ module, rootfs, store, steal }) {
@@ -157,10 +189,11 @@ async function boot({ module, rootfs, store, steal }) {
       free = await lock(store, false);
     }
     if (!free) return post({ t: 'state', state: 'taken' });
-    memory = (await init({ module_or_path: module ?? undefined }))?.memory;
+    const fresh = !store || !(await indexedDB.databases?.())?.some((d) => d.name === store);
+    wasm = await init({ module_or_path: module ?? undefined });
     const options = { store, rootfs: rootfs ? new Uint8Array(rootfs) : undefined, site: new URL('..', location.href).href };
     engine = await /** @type {EngineClass} */ (/** @type {unknown} */ (BottleshipEngine)).start(options, wake);
-    post({ t: 'state', state: 'ready' });
+    post({ t: 'state', state: 'ready', fresh });
     wake();
   } catch (error) {
     stopped(error);
@@ -175,8 +208,7 @@ async function call({ id, name, args }) {
   try {
     const began = performance.now();
     touched ||= name === 'exec' || name === 'writeFile' || name === 'makeDir' || name === 'remove' || name === 'rename';
-    const own = { export: everything, memory: async () => memory?.buffer.byteLength ?? 0 };
-    const pending = name === 'export' || name === 'memory' ? own[name](engine) : /** @type {any} */ (engine)[name](...args);
+    const pending = name in own ? own[name](engine, ...args) : /** @type {any} */ (engine)[name](...args);
     wake();
     let value = await pending;
     if (name === 'exec') value = { exitCode: value.exitCode, stdout: value.stdout, stderr: value.stderr, ms: performance.now() - began };
@@ -186,11 +218,16 @@ async function call({ id, name, args }) {
   }
 }
 
-/** @param {Engine} from */
-async function everything(from) {
-  await from.save();
-  return exportStore(storeName);
-}
+/** Calls that are not the engine's own words. @type {Record<string, (engine: Engine, ...args: any[]) => Promise<unknown>>} */
+const own = {
+  memory: async () => wasm?.memory?.buffer.byteLength ?? 0,
+  async export(from) {
+    await from.save();
+    return exportStore(storeName);
+  },
+  keep: () => timeTravel().take(),
+  go: (_, id) => go(id),
+};
 
 /** @param {Extract<ToWorker, { t: 'api' }>} message */
 async function api({ id, method, path, headers, body }) {

@@ -242,6 +242,14 @@ export class Picture {
     input.select();
   }
 
+  /** The host is what it was at another time: that is seen at once, without movement. */
+  travelled() {
+    this.hostView.animate = false;
+    this.live.refresh();
+    void this.files.refresh();
+    setTimeout(() => (this.hostView.animate = true), 400);
+  }
+
   /** Bytes of the engine and the root file system that came. @param {number} loaded @param {number} total */
   progress(loaded, total) {
     this.#progress = { loaded, total };
