@@ -1,20 +1,17 @@
 //! `bottleship daemon`: a Docker daemon on the emulated runtime.
 
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use bottleship_engine::clock::Entropy;
 use bottleship_engine::emulated::{self, Machine, Outside};
 use bottleship_engine::{Config, Engine};
 use clap::Args;
-use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Handle;
 
-use crate::daemon::http::{self, Access};
+use crate::daemon::listen;
 use crate::daemon::thread::EngineHandle;
 use crate::host::{DiskStore, HostFiles, HostPorts, NetworkFetch, OsEntropy, SystemClock};
 
@@ -36,6 +33,8 @@ pub struct Daemon {
     /// Registries that may be spoken to over plain HTTP, besides loopback addresses
     #[arg(long = "insecure-registry", value_name = "HOST")]
     insecure: Vec<String>,
+    #[command(flatten)]
+    protection: listen::Protection,
     /// Bytes of memory for all containers together
     #[arg(long, default_value_t = Machine::default().memory)]
     memory: u64,
@@ -44,30 +43,21 @@ pub struct Daemon {
     disk: u64,
 }
 
-enum Listener {
-    Unix(UnixListener, PathBuf),
-    Tcp(TcpListener, Access),
-}
-
 impl Daemon {
     pub fn run(self) -> Result<ExitCode> {
         let runtime = tokio::runtime::Runtime::new()?;
         runtime.block_on(async {
-            let mut listeners = Vec::new();
-            for host in &self.hosts {
-                listeners.push(listen(host).await?);
-            }
+            listen::raise_descriptor_limit();
+            let listeners = listen::open(&self.hosts, &self.protection).await?;
             let sockets: Vec<PathBuf> = listeners
                 .iter()
-                .filter_map(|listener| match listener {
-                    Listener::Unix(_, path) => Some(path.clone()),
-                    Listener::Tcp(..) => None,
-                })
+                .filter_map(|listener| listener.file().map(Into::into))
                 .collect();
             let handle = Handle::current();
             let engine = EngineHandle::start(move || self.engine(handle))?;
             for listener in listeners {
-                tokio::spawn(accept(listener, engine.clone()));
+                println!("API listen on {}", listener.address());
+                tokio::spawn(listener.serve(engine.clone()));
             }
             super::terminated().await;
             for socket in sockets {
@@ -125,62 +115,5 @@ impl Daemon {
             },
         )
         .context("can't make the engine")
-    }
-}
-
-async fn listen(host: &str) -> Result<Listener> {
-    match host.split_once("://") {
-        Some(("unix", path)) => {
-            let path = PathBuf::from(path);
-            if std::os::unix::net::UnixStream::connect(&path).is_ok() {
-                bail!("another daemon listens on {}", path.display());
-            }
-            let _ = std::fs::remove_file(&path);
-            let listener = UnixListener::bind(&path)
-                .with_context(|| format!("can't listen on {}", path.display()))?;
-            // Whoever can open the socket is this user's equal.
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-            Ok(Listener::Unix(listener, path))
-        }
-        Some(("tcp", address)) => {
-            let addresses: Vec<SocketAddr> = address
-                .to_socket_addrs()
-                .with_context(|| format!("{host}: not an address and port"))?
-                .collect();
-            if let Some(open) = addresses.iter().find(|address| !address.ip().is_loopback()) {
-                bail!(
-                    "refusing to listen on {open}: whoever reaches a Docker daemon without TLS owns it. \
-                     Listen on 127.0.0.1, or on a unix socket"
-                );
-            }
-            let listener = TcpListener::bind(&addresses[..])
-                .await
-                .with_context(|| format!("can't listen on {address}"))?;
-            let port = listener.local_addr()?.port();
-            Ok(Listener::Tcp(listener, Access::loopback(port)))
-        }
-        _ => bail!("{host}: listen on unix://PATH or tcp://HOST:PORT"),
-    }
-}
-
-async fn accept(listener: Listener, engine: EngineHandle) {
-    loop {
-        match &listener {
-            Listener::Unix(listener, _) => {
-                if let Ok((stream, _)) = listener.accept().await {
-                    tokio::spawn(http::serve(stream, engine.clone(), Access::Socket));
-                    continue;
-                }
-            }
-            Listener::Tcp(listener, access) => {
-                if let Ok((stream, _)) = listener.accept().await {
-                    let _ = stream.set_nodelay(true);
-                    tokio::spawn(http::serve(stream, engine.clone(), access.clone()));
-                    continue;
-                }
-            }
-        }
-        // Out of descriptors: those that are open will close.
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
 }

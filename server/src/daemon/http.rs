@@ -1,14 +1,13 @@
 //! The Engine API over HTTP/1.1 on unix sockets and TCP.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bottleship_engine::api::BodyError;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
+use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
-use http::{HeaderMap, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
@@ -17,63 +16,21 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
+use super::access::Access;
 use super::thread::{self, EngineHandle, ResponseBody};
+use super::websocket;
 
 type ResponseBodyStream = UnsyncBoxBody<Bytes, BodyError>;
 
 /// A client's headers must be there within this time (slow clients hold no connection for ever).
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a request's head at most.
 const HEAD_LIMIT: usize = 64 << 10;
 
-/// Who may ask.
-#[derive(Clone)]
-pub enum Access {
-    /// Whoever can open the socket.
-    Socket,
-    /// Loopback TCP: only requests that name this host, against DNS rebinding, and that no web page sent.
-    Loopback(Arc<[String]>),
-}
-
-impl Access {
-    /// Loopback TCP on `port`.
-    pub fn loopback(port: u16) -> Access {
-        let names = ["localhost", "127.0.0.1", "[::1]", "api.moby.localhost"];
-        Access::Loopback(
-            names
-                .iter()
-                .flat_map(|name| [(*name).to_owned(), format!("{name}:{port}")])
-                .collect(),
-        )
-    }
-
-    fn refuses(&self, headers: &HeaderMap) -> Option<&'static str> {
-        let Access::Loopback(hosts) = self else {
-            return None;
-        };
-        let mut named = headers.get_all(header::HOST).iter();
-        let host = named
-            .next()
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
-        if named.next().is_some()
-            || !hosts
-                .iter()
-                .any(|allowed| allowed.eq_ignore_ascii_case(host))
-        {
-            return Some(
-                "the Host header does not name this daemon: connect to localhost or 127.0.0.1",
-            );
-        }
-        let cross_site = headers
-            .get("sec-fetch-site")
-            .is_some_and(|value| value != "none" && value != "same-origin");
-        if cross_site || headers.contains_key(header::ORIGIN) {
-            return Some("requests of web pages are refused");
-        }
-        None
-    }
-}
+/// docker-py reads a response's head through a buffer and drops what it got along with it. dockerd never sends output
+/// that soon, so it works there; to this client output is sent after a while.
+const LOSES_EARLY_OUTPUT: &[u8] = b"docker-sdk-python/";
+const EARLY_OUTPUT: Duration = Duration::from_millis(30);
 
 /// Serves one connection until it ends.
 pub async fn serve(
@@ -101,14 +58,18 @@ async fn answer(
     engine: EngineHandle,
     access: Access,
 ) -> http::Response<ResponseBodyStream> {
-    if let Some(reason) = access.refuses(request.headers()) {
-        return message(StatusCode::FORBIDDEN, reason);
-    }
     let upgrade = request
         .headers()
         .contains_key(header::UPGRADE)
         .then(|| hyper::upgrade::on(&mut request));
+    let websocket = match websocket::Handshake::of(request.headers()) {
+        Ok(websocket) => websocket,
+        Err(reason) => return refused(StatusCode::BAD_REQUEST, reason),
+    };
     let (head, body) = request.into_parts();
+    if let Some((status, reason)) = access.refuses(&head) {
+        return refused(status, reason);
+    }
     let target = head
         .uri
         .path_and_query()
@@ -118,9 +79,9 @@ async fn answer(
     tokio::spawn(receive(body, chunks));
     let asked = engine
         .request(thread::Request {
-            method: head.method,
+            method: head.method.clone(),
             target,
-            headers: head.headers,
+            headers: head.headers.clone(),
             body: receiver,
         })
         .await;
@@ -131,6 +92,12 @@ async fn answer(
     let mut answer = http::Response::new(());
     *answer.status_mut() = response.status;
     *answer.headers_mut() = response.headers;
+    let is_websocket = websocket.is_some();
+    if let Some(websocket) = websocket
+        && response.status == StatusCode::SWITCHING_PROTOCOLS
+    {
+        websocket.answer(answer.headers_mut());
+    }
     match response.body {
         ResponseBody::Bytes(bytes) => answer.map(|()| {
             Full::new(bytes)
@@ -140,9 +107,21 @@ async fn answer(
         ResponseBody::Stream(chunks) => answer.map(|()| stream_body(chunks)),
         ResponseBody::Upgrade(out, input) => match upgrade {
             Some(upgrade) if response.status == StatusCode::SWITCHING_PROTOCOLS => {
+                let pause = head
+                    .headers
+                    .get(header::USER_AGENT)
+                    .is_some_and(|agent| agent.as_bytes().starts_with(LOSES_EARLY_OUTPUT));
                 tokio::spawn(async move {
                     if let Ok(connection) = upgrade.await {
-                        splice(TokioIo::new(connection), out, input).await;
+                        if pause {
+                            tokio::time::sleep(EARLY_OUTPUT).await;
+                        }
+                        let connection = TokioIo::new(connection);
+                        if is_websocket {
+                            websocket::splice(connection, out, input).await;
+                        } else {
+                            splice(connection, out, input).await;
+                        }
                     }
                 });
                 answer.map(|()| {
@@ -218,6 +197,17 @@ async fn splice(
     }
 }
 
+/// A refusal says no more than it must, and the connection ends with it.
+fn refused(status: StatusCode, reason: &str) -> http::Response<ResponseBodyStream> {
+    let mut response = message(status, reason);
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
 fn message(status: StatusCode, text: &str) -> http::Response<ResponseBodyStream> {
     let body = serde_json::json!({ "message": text }).to_string() + "\n";
     let mut response = http::Response::new(
@@ -236,76 +226,4 @@ fn message(status: StatusCode, text: &str) -> http::Response<ResponseBodyStream>
         HeaderValue::from_static("nosniff"),
     );
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in fields {
-            headers.append(
-                HeaderName::from_static(name),
-                HeaderValue::from_str(value).unwrap(),
-            );
-        }
-        headers
-    }
-
-    #[test]
-    fn loopback_answers_only_requests_that_name_it() {
-        let access = Access::loopback(2375);
-        for host in [
-            "localhost",
-            "localhost:2375",
-            "127.0.0.1:2375",
-            "[::1]:2375",
-            "LOCALHOST",
-        ] {
-            assert_eq!(access.refuses(&headers(&[("host", host)])), None, "{host}");
-        }
-        for host in [
-            "rebind.attacker.example:2375",
-            "127.0.0.1.nip.io",
-            "localhost.evil",
-            "0.0.0.0",
-            "[::ffff:127.0.0.1]",
-            "2130706433",
-            "localhost:2376",
-            "",
-        ] {
-            assert!(
-                access.refuses(&headers(&[("host", host)])).is_some(),
-                "{host}"
-            );
-        }
-        assert!(
-            access
-                .refuses(&headers(&[("host", "localhost"), ("host", "evil")]))
-                .is_some()
-        );
-        assert!(access.refuses(&headers(&[])).is_some());
-    }
-
-    #[test]
-    fn loopback_refuses_web_pages() {
-        let access = Access::loopback(2375);
-        for field in [
-            ("origin", "https://evil.example"),
-            ("origin", "null"),
-            ("sec-fetch-site", "cross-site"),
-        ] {
-            assert!(
-                access
-                    .refuses(&headers(&[("host", "localhost"), field]))
-                    .is_some(),
-                "{field:?}"
-            );
-        }
-        assert_eq!(
-            Access::Socket.refuses(&headers(&[("host", "anything")])),
-            None
-        );
-    }
 }
