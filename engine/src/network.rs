@@ -104,8 +104,26 @@ pub enum NetworkError {
     Failed(String),
 }
 
-/// Answers a container's question for a name: its addresses, or `None` to ask outside.
-pub type Resolver = Rc<dyn Fn(&str) -> Option<Vec<IpAddr>>>;
+/// What a container asks the embedded DNS server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question<'a> {
+    /// The addresses of a name.
+    Addresses(&'a str),
+    /// The names of an address.
+    Names(IpAddr),
+}
+
+/// What it is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Addresses of either family.
+    Addresses(Vec<IpAddr>),
+    /// Names with their network's as domain, `web.shop`.
+    Names(Vec<String>),
+}
+
+/// Answers a container's question, or `None` to ask outside.
+pub type Resolver = Rc<dyn Fn(Question<'_>) -> Option<Answer>>;
 
 /// Makes networks work.
 #[async_trait(?Send)]

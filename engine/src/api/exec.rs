@@ -42,19 +42,16 @@ async fn start(mut call: Call, id: &str) -> ApiResult {
         drop(exec.start(&call.engine, size).await?);
         return Ok(Response::status(StatusCode::OK));
     }
-    exec.check_startable(&call.engine)?;
+    exec.container(&call.engine)?;
     let tty = exec.request.tty;
-    let keys = match exec.request.detach_keys.as_str() {
-        "" => Vec::new(),
-        text => parse_detach_keys(text)?,
-    };
+    let keys = parse_detach_keys(&exec.request.detach_keys)?;
     let options = AttachOptions {
         stdin: exec.request.attach_stdin,
         stdout: exec.request.attach_stdout,
         stderr: exec.request.attach_stderr,
         tty,
         close_stdin: true,
-        detach_keys: keys,
+        detach_keys: if tty { keys } else { Vec::new() },
     };
     let duplex = attach(&call.engine, &exec.streams, options);
     if let Err(error) = exec.start(&call.engine, size).await {

@@ -1,6 +1,7 @@
 //! Requests and responses, without a transport.
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{LocalBoxStream, StreamExt};
@@ -275,6 +276,9 @@ impl fmt::Display for ApiVersion {
     }
 }
 
+/// A request's JSON must be there within this time.
+const JSON_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// A request on its way to a handler.
 pub struct Call {
     /// The engine asked.
@@ -292,12 +296,15 @@ pub struct Call {
 impl Call {
     /// Reads a JSON body, as Docker does: `null` is as if absent.
     pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T, ApiError> {
-        types::from_slice(&self.read_body().await?)
+        let bytes = self.read_body().await?;
+        self.check_json(&bytes)?;
+        types::from_slice(&bytes)
     }
 
     /// Reads a JSON body that may be missing.
     pub async fn json_or_default<T: DeserializeOwned + Default>(&mut self) -> Result<T, ApiError> {
         let bytes = self.read_body().await?;
+        self.check_json(&bytes)?;
         if bytes.is_empty() {
             Ok(T::default())
         } else {
@@ -305,10 +312,36 @@ impl Call {
         }
     }
 
+    /// moby's `CheckForJSON`. A page can make a browser send other types across origins without asking first.
+    fn check_json(&self, body: &[u8]) -> Result<(), ApiError> {
+        let given = self.headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
+        let given = String::from_utf8_lossy(given.unwrap_or_default());
+        if given.is_empty() && body.is_empty() {
+            return Ok(());
+        }
+        if given.is_empty() {
+            return Err(ApiError::invalid(
+                "malformed Content-Type header (): mime: no media type",
+            ));
+        }
+        let essence = given.split(';').next().unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case("application/json") {
+            return Err(ApiError::invalid(format!(
+                "unsupported Content-Type header ({given}): must be 'application/json'"
+            )));
+        }
+        Ok(())
+    }
+
     async fn read_body(&mut self) -> Result<Bytes, ApiError> {
-        std::mem::take(&mut self.body)
-            .collect(self.engine.config().max_json_body)
-            .await
+        let body = std::mem::take(&mut self.body).collect(self.engine.config().max_json_body);
+        let read = self.engine.timeout(JSON_TIMEOUT, body).await;
+        read.unwrap_or_else(|| {
+            Err(ApiError::invalid(format!(
+                "the request's JSON was not complete within {} seconds",
+                JSON_TIMEOUT.as_secs()
+            )))
+        })
     }
 
     /// Whether the client asks for the connection.

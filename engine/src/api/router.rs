@@ -158,6 +158,9 @@ async fn route(call: Call, method: &Method, path: &[&str]) -> ApiResult {
         ("POST", ["swarm", "init" | "join"]) => Err(ApiError::not_implemented(
             "swarm mode is not supported here",
         )),
+        ("POST", ["swarm", "leave"]) => {
+            Err(ApiError::unavailable("This node is not part of a swarm"))
+        }
         (
             _,
             [

@@ -23,6 +23,8 @@ pub struct BuildRequest {
     pub target: String,
     /// `--no-cache`.
     pub no_cache: bool,
+    /// `--cache-from`: when any are named, only steps of these images count.
+    pub cache_from: Vec<String>,
     /// `--pull`.
     pub pull: bool,
     /// Remove the containers of steps that succeed.
@@ -71,6 +73,7 @@ impl BuildRequest {
             labels: json(query, "labels", "labels")?,
             target: query.get("target").to_owned(),
             no_cache: query.bool("nocache"),
+            cache_from: json(query, "cachefrom", "cache sources")?,
             pull: query.bool("pull"),
             remove: query.bool_or("rm", true),
             force_remove: query.bool("forcerm"),

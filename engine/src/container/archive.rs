@@ -94,7 +94,11 @@ async fn open(engine: &Engine, container: &Container) -> Result<Files, ApiError>
             _ => None,
         };
         let Some(tree) = tree else { continue };
-        // A container that never ran has no mount point yet; its volume is not seen then.
+        // As dockerd, which makes the mount points of a container that never ran for `cp`, too.
+        if tree.root.attr().is_ok_and(|attr| attr.is_dir()) {
+            make_dirs(&rootfs.fs, &point.destination)
+                .map_err(|errno| ApiError::system(format!("{}: {errno}", point.destination)))?;
+        }
         if let Ok(at) = resolve(&mounts, &point.destination, ResolveFlags::FOLLOW) {
             let mounted = mounts.mount(&at, Rc::new(tree.clone()), "volume", MountFlags::empty());
             if mounted.is_ok() {

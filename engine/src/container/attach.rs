@@ -19,7 +19,7 @@ pub struct AttachOptions {
     pub tty: bool,
     /// Whether end of the client's input is end of the process' input.
     pub close_stdin: bool,
-    /// Bytes that detach, for clients that do not look for them themselves.
+    /// Bytes that detach; none without a terminal.
     pub detach_keys: Vec<u8>,
 }
 
@@ -50,7 +50,8 @@ pub fn attach(engine: &Engine, streams: &Rc<Streams>, options: AttachOptions) ->
             // Output goes on after the input ended.
             futures::future::pending().await
         };
-        futures::future::select(std::pin::pin!(input), ended).await;
+        drop(futures::future::select(std::pin::pin!(input), ended).await);
+        streams.forget_detached();
     });
     client
 }

@@ -10,7 +10,7 @@ use super::validate;
 use crate::api::ApiError;
 use crate::api::types::{
     ContainerConfig, CreateRequest, CreateResponse, EndpointSettings, HealthConfig, HostConfig,
-    LogConfig, NetworkingConfig,
+    NetworkingConfig,
 };
 use crate::engine::Engine;
 use crate::image_source::{BaseImage, ImageSource};
@@ -294,14 +294,13 @@ fn adapt_host_config(engine: &Engine, host: &mut HostConfig) {
     if matches!(host.network_mode.as_str(), "" | "default") {
         host.network_mode = "bridge".into();
     }
-    if host.log_config.driver.is_empty() {
-        let options = config.log_options.iter().cloned().collect();
-        host.log_config = LogConfig {
-            driver: config.log_driver.clone(),
-            config: Some(options),
-        };
+    default(&mut host.log_config.driver, &config.log_driver);
+    let options = host.log_config.config.get_or_insert_default();
+    if host.log_config.driver == config.log_driver {
+        for (name, value) in &config.log_options {
+            options.entry(name.clone()).or_insert_with(|| value.clone());
+        }
     }
-    host.log_config.config.get_or_insert_default();
     if host.shm_size == 0 {
         host.shm_size = SHM_SIZE;
     }

@@ -76,12 +76,20 @@ pub async fn create(
 }
 
 impl Exec {
-    /// Whether it can be started.
-    pub fn check_startable(&self, engine: &Engine) -> Result<Container, ApiError> {
+    /// Its container, if that runs.
+    pub fn container(&self, engine: &Engine) -> Result<Container, ApiError> {
+        let container = engine.containers().find(&self.container_id)?;
+        let id = container.id();
+        container.record().state.can_exec(&id, &id)?;
+        Ok(container)
+    }
+
+    fn check_startable(&self, engine: &Engine) -> Result<Container, ApiError> {
         if self.exit_code.get().is_some() {
-            return Err(
-                ApiError::conflict(format!("exec {} has already run", self.id)).context("Error"),
-            );
+            return Err(ApiError::conflict(format!(
+                "Error: Exec command {} has already run",
+                self.id
+            )));
         }
         if self.started.get() {
             return Err(ApiError::conflict(format!(
@@ -89,10 +97,7 @@ impl Exec {
                 self.id
             )));
         }
-        let container = engine.containers().find(&self.container_id)?;
-        let id = container.id();
-        container.record().state.can_exec(&id, &id)?;
-        Ok(container)
+        self.container(engine)
     }
 
     /// Starts it. The receiver resolves with the exit code when it ended.
@@ -117,7 +122,7 @@ impl Exec {
             &[("execID", &self.id)],
         );
         let spawned = async {
-            let spec = self.process_spec(&container, size)?;
+            let spec = self.process_spec(engine, &container, size)?;
             let spawned = engine
                 .ports()
                 .runtime
@@ -164,12 +169,13 @@ impl Exec {
 
     fn process_spec(
         &self,
+        engine: &Engine,
         container: &Container,
         size: Option<[u32; 2]>,
     ) -> Result<ProcessSpec, ApiError> {
         let record = container.record();
         let (host, request) = (&record.host_config, &self.request);
-        let mut env = spec::environment(&record);
+        let mut env = spec::environment(engine, &record);
         if request.tty && !record.config.tty {
             spec::replace_or_append(&mut env, &["TERM=xterm".to_owned()]);
         }

@@ -9,6 +9,7 @@ pub mod exec;
 mod health;
 pub mod inspect;
 pub mod kill;
+pub mod links;
 pub mod list;
 pub mod log;
 mod monitor;

@@ -4,13 +4,13 @@ use bottleship_vfs::tmpfs::Tmpfs;
 use bottleship_vfs::{CreatePerm, Errno, FileSystem, InodeRef, NewNode, Quota};
 
 use super::caps;
+use super::links;
 use super::record::Record;
 use super::store::Container;
 use crate::api::ApiError;
 use crate::api::types::{Resources, Ulimit};
 use crate::dirs::FileTree;
 use crate::engine::Engine;
-use crate::networking::network_of_mode;
 use crate::runtime::{
     ContainerSpec, MountSource, NamespaceMode, ProcessSpec, ResourceLimits, Rlimit, RuntimeMount,
 };
@@ -66,7 +66,7 @@ pub async fn container_spec(
         id: record.id.clone(),
         rootfs,
         read_only_rootfs: host.readonly_rootfs,
-        process: process_spec(&record)?,
+        process: process_spec(engine, &record)?,
         init: host.init.unwrap_or(false),
         hostname: record.config.hostname.clone(),
         domainname: record.config.domainname.clone(),
@@ -176,7 +176,7 @@ fn namespace(engine: &Engine, mode: &str) -> Result<NamespaceMode, ApiError> {
 }
 
 /// The first process.
-fn process_spec(record: &Record) -> Result<ProcessSpec, ApiError> {
+fn process_spec(engine: &Engine, record: &Record) -> Result<ProcessSpec, ApiError> {
     let (config, host) = (&record.config, &record.host_config);
     let mut args = vec![record.path.clone()];
     args.extend(record.args.iter().cloned());
@@ -192,7 +192,7 @@ fn process_spec(record: &Record) -> Result<ProcessSpec, ApiError> {
         .filter(|size| *size != (0, 0));
     Ok(ProcessSpec {
         args,
-        env: environment(record),
+        env: environment(engine, record),
         cwd: if config.working_dir.is_empty() {
             "/".into()
         } else {
@@ -235,8 +235,8 @@ fn rlimit(limit: &Ulimit) -> Rlimit {
     }
 }
 
-/// dockerd's environment, with the container's own on top.
-pub fn environment(record: &Record) -> Vec<String> {
+/// dockerd's environment and that of links, with the container's own on top.
+pub fn environment(engine: &Engine, record: &Record) -> Vec<String> {
     let mut env = vec![
         DEFAULT_PATH.to_owned(),
         format!("HOSTNAME={}", record.config.hostname),
@@ -244,6 +244,7 @@ pub fn environment(record: &Record) -> Vec<String> {
     if record.config.tty {
         env.push("TERM=xterm".into());
     }
+    env.extend(links::environment(engine, record));
     replace_or_append(&mut env, record.config.env.as_deref().unwrap_or_default());
     env
 }
@@ -357,7 +358,7 @@ fn hosts(engine: &Engine, record: &Record) -> Vec<u8> {
         }
     }
     for link in record.host_config.links.iter().flatten() {
-        let (name, alias) = link.split_once(':').unwrap_or((link, link));
+        let (name, alias) = links::parse(link);
         let Ok(other) = engine.containers().find(name) else {
             continue;
         };
@@ -368,7 +369,6 @@ fn hosts(engine: &Engine, record: &Record) -> Vec<u8> {
             .map(|n| &n.ip_address)
             .find(|a| !a.is_empty())
         {
-            let alias = alias.rsplit('/').next().unwrap_or(alias);
             hosts.push_str(&format!(
                 "{address}\t{alias} {} {}\n",
                 other.config.hostname, other.name
@@ -393,8 +393,10 @@ fn hosts(engine: &Engine, record: &Record) -> Vec<u8> {
 
 async fn resolv_conf(engine: &Engine, record: &Record) -> Vec<u8> {
     let host = &record.host_config;
-    let network = engine.networks().find(network_of_mode(&host.network_mode));
-    let embedded = network.is_ok_and(|n| n.borrow().is_user_defined());
+    let embedded = record.networks.keys().any(|name| {
+        let network = engine.networks().find(name);
+        network.is_ok_and(|network| network.borrow().is_user_defined())
+    });
     let list = |option: &Option<Vec<String>>| option.clone().unwrap_or_default();
     let (servers, search, options) = (
         list(&host.dns),

@@ -3,13 +3,15 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures::channel::oneshot;
+
 use super::store::Container;
 use super::{monitor, spec};
 use crate::api::stdcopy::StdStream;
 use crate::api::{ApiError, ErrorKind};
 use crate::engine::Engine;
 use crate::networking;
-use crate::runtime::RuntimeError;
+use crate::runtime::{RuntimeError, RuntimeProcess};
 
 /// How long output may still come after the first process ended.
 pub const DRAIN: Duration = Duration::from_secs(2);
@@ -34,8 +36,8 @@ pub async fn start(engine: &Engine, container: &Container) -> Result<(), ApiErro
 async fn launch(engine: &Engine, container: &Container) -> Result<(), ApiError> {
     refuse_devices(container)?;
     let network = networking::join(engine, container).await?;
-    let process = match create(engine, container, network).await {
-        Ok(process) => process,
+    let (process, starting) = match create(engine, container, network).await {
+        Ok(started) => started,
         Err(error) => {
             networking::leave(engine, container).await;
             return Err(error);
@@ -79,6 +81,7 @@ async fn launch(engine: &Engine, container: &Container) -> Result<(), ApiError> 
     container.save(engine).await?;
     container.emit(engine, "start", &[]);
     super::health::start(engine, container);
+    drop(starting);
     Ok(())
 }
 
@@ -107,11 +110,14 @@ fn refuse_devices(container: &Container) -> Result<(), ApiError> {
     Err(ApiError::invalid(message))
 }
 
+/// Its end is reported once this is dropped.
+type Starting = oneshot::Sender<()>;
+
 async fn create(
     engine: &Engine,
     container: &Container,
     network: Option<String>,
-) -> Result<Rc<dyn crate::runtime::RuntimeProcess>, ApiError> {
+) -> Result<(Rc<dyn RuntimeProcess>, Starting), ApiError> {
     let spec = spec::container_spec(engine, container, network).await?;
     let spawned = match engine.ports().runtime.create(spec).await {
         Ok(spawned) => spawned,
@@ -131,12 +137,15 @@ async fn create(
         .run(container.streams().clone().pump(spawned.stdio, sink));
     let (process, waited) = (spawned.process.clone(), spawned.process);
     let (engine_task, container_task) = (engine.clone(), container.clone());
+    let (starting, started) = oneshot::channel();
     engine.executor().spawn(async move {
         let status = waited.wait().await;
+        // However soon it ends, first it has started.
+        let _ = started.await;
         let _ = engine_task.timeout(DRAIN, output).await;
         monitor::ended(&engine_task, &container_task, status).await;
     });
-    Ok(process)
+    Ok((process, starting))
 }
 
 /// The exit code and the error of a start that failed, as dockerd words it.

@@ -20,8 +20,8 @@ struct Subscriber {
     stderr: bool,
     /// Whether output is framed (no terminal).
     framed: bool,
-    /// Resolves the attachment when output ends.
-    _ended: oneshot::Sender<()>,
+    /// Resolves the attachment when output ends; cancelled by whoever detaches.
+    ended: oneshot::Sender<()>,
 }
 
 /// The streams of a container or an exec, across restarts.
@@ -55,12 +55,13 @@ impl Streams {
         framed: bool,
     ) -> oneshot::Receiver<()> {
         let (ended, receiver) = oneshot::channel();
+        self.forget_detached();
         self.subscribers.borrow_mut().push(Subscriber {
             writer,
             stdout,
             stderr,
             framed,
-            _ended: ended,
+            ended,
         });
         receiver
     }
@@ -127,9 +128,16 @@ impl Streams {
                 kept.push(subscriber);
             }
         }
-        let mut subscribers = self.subscribers.borrow_mut();
-        kept.append(&mut subscribers);
-        *subscribers = kept;
+        kept.append(&mut self.subscribers.borrow_mut());
+        *self.subscribers.borrow_mut() = kept;
+        self.forget_detached();
+    }
+
+    /// Ends the connections of those who dropped the receiver of [`Streams::subscribe`] or are gone.
+    pub fn forget_detached(&self) {
+        self.subscribers
+            .borrow_mut()
+            .retain(|subscriber| !subscriber.ended.is_canceled() && !subscriber.writer.is_closed());
     }
 
     /// Gives those attached something the process did not write.

@@ -12,7 +12,7 @@ use bottleship_linux::{Bridge, BridgeConfig, DnsAnswer, Kernel, NetNs, Published
 
 use super::runtime::Sandboxes;
 use crate::network::{
-    EndpointSpec, Network, NetworkError, NetworkSpec, Protocol, Publish, Resolver,
+    Answer, EndpointSpec, Network, NetworkError, NetworkSpec, Protocol, Publish, Question, Resolver,
 };
 
 struct Sandbox {
@@ -95,9 +95,16 @@ impl Network for EmulatedNetwork {
         let namespace = self.kernel.new_net_ns();
         if let Some(resolver) = resolver {
             // There is nobody outside to ask for other names.
-            namespace.set_resolver(Rc::new(move |question| match resolver(&question.name) {
-                Some(addresses) => DnsAnswer::Addresses(addresses),
-                None => DnsAnswer::NoSuchName,
+            namespace.set_resolver(Rc::new(move |question| {
+                let asked = match question.reverse {
+                    Some(address) => Question::Names(address),
+                    None => Question::Addresses(&question.name),
+                };
+                match resolver(asked) {
+                    Some(Answer::Addresses(addresses)) => DnsAnswer::Addresses(addresses),
+                    Some(Answer::Names(names)) => DnsAnswer::Names(names),
+                    None => DnsAnswer::NoSuchName,
+                }
             }));
         }
         let made = Sandbox {

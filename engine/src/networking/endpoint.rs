@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::rc::Rc;
 
 use super::ipam::{format_mac, mac_of, parse_mac};
+use super::names::resolver;
 use super::ports::{parse_port, parse_range};
 use super::store::{NetworkRecord, NetworkRef};
 use crate::api::ApiError;
@@ -12,7 +12,7 @@ use crate::api::types::{EndpointResource, EndpointSettings, PortBinding, PortMap
 use crate::container::{Container, Record};
 use crate::engine::Engine;
 use crate::events::attributes;
-use crate::network::{EndpointSpec, Protocol, Publish, Resolver};
+use crate::network::{EndpointSpec, Protocol, Publish};
 
 /// Which network a container's mode names, if it has a sandbox of its own.
 pub fn network_of_mode(mode: &str) -> &str {
@@ -44,17 +44,12 @@ pub async fn join(engine: &Engine, container: &Container) -> Result<Option<Strin
         return Ok(None);
     }
     let names: Vec<String> = container.record().networks.keys().cloned().collect();
-    let user_defined = names.iter().any(|name| {
-        engine
-            .networks()
-            .find(name)
-            .is_ok_and(|n| n.borrow().is_user_defined())
-    });
-    let resolver = user_defined.then(|| resolver(engine, container));
+    // A container on the default bridge may join others later.
+    let resolver = resolver(engine, container);
     engine
         .ports()
         .network
-        .create_sandbox(&sandbox, resolver)
+        .create_sandbox(&sandbox, Some(resolver))
         .await?;
     let mut joined = Ok(());
     for (index, name) in in_join_order(&names, &mode).into_iter().enumerate() {
@@ -449,47 +444,6 @@ fn release_ports(engine: &Engine, ports: &PortMap) {
             }
         }
     }
-}
-
-/// Answers names of containers on the same user-defined networks.
-fn resolver(engine: &Engine, container: &Container) -> Resolver {
-    let (engine, id) = (engine.downgrade(), container.id());
-    Rc::new(move |name: &str| {
-        let engine = engine.upgrade()?;
-        let asking = engine.containers().find(&id).ok()?;
-        let name = name.trim_end_matches('.').to_ascii_lowercase();
-        let networks: Vec<String> = asking.record().networks.keys().cloned().collect();
-        let addresses: Vec<IpAddr> = networks
-            .iter()
-            .flat_map(|network| resolve_on(&engine, network, &name))
-            .collect();
-        (!addresses.is_empty()).then_some(addresses)
-    })
-}
-
-fn resolve_on(engine: &Engine, network: &str, name: &str) -> Vec<IpAddr> {
-    let Ok(found) = engine.networks().find(network) else {
-        return Vec::new();
-    };
-    if !found.borrow().is_user_defined() {
-        return Vec::new();
-    }
-    let name = name
-        .strip_suffix(&format!(".{}", network.to_ascii_lowercase()))
-        .unwrap_or(name);
-    let members: Vec<String> = found.borrow().endpoints.keys().cloned().collect();
-    let address = |id: &String| -> Option<IpAddr> {
-        let member = engine.containers().find(id).ok()?;
-        let record = member.record();
-        let settings = record.networks.get(network)?;
-        let known = settings
-            .dns_names
-            .iter()
-            .flatten()
-            .any(|known| known.eq_ignore_ascii_case(name));
-        known.then(|| settings.ip_address.parse().ok()).flatten()
-    };
-    members.iter().filter_map(address).collect()
 }
 
 /// `docker network connect`.

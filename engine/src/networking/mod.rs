@@ -3,6 +3,7 @@
 mod create;
 mod endpoint;
 mod ipam;
+mod names;
 mod ports;
 mod store;
 

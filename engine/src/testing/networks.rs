@@ -2,6 +2,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Bench, ip};
+use crate::network::{Answer, Question};
 
 #[test]
 fn networks_give_addresses_and_names() {
@@ -49,9 +50,15 @@ fn networks_give_addresses_and_names() {
     let resolvers: Vec<_> = bench.network.resolvers.borrow().values().cloned().collect();
     assert_eq!(resolvers.len(), 2);
     for resolver in resolvers {
-        assert_eq!(resolver("db"), Some(vec![ip("172.18.0.2")]));
-        assert_eq!(resolver("two.app."), Some(vec![ip("172.18.0.3")]));
-        assert_eq!(resolver("nobody"), None);
+        let addresses = |name| resolver(Question::Addresses(name));
+        let found = |address| Some(Answer::Addresses(vec![ip(address)]));
+        assert_eq!(addresses("db"), found("172.18.0.2"));
+        assert_eq!(addresses("two.app."), found("172.18.0.3"));
+        assert_eq!(addresses("nobody"), None);
+        let names = |address| resolver(Question::Names(ip(address)));
+        let named = Answer::Names(vec!["two.app".to_owned()]);
+        assert_eq!(names("172.18.0.3"), Some(named));
+        assert_eq!(names("172.18.0.99"), None);
     }
     let members = bench.get("/networks/app").json()["Containers"]
         .as_object()

@@ -127,10 +127,13 @@ fn a_terminal_is_not_framed_and_detach_keys_detach() {
         &format!("/containers/{id}/attach?stream=1&stdin=1&stdout=1&detachKeys=ctrl-a"),
     );
     bench.start(&id);
-    let _ = duplex.writer.try_write(b"hi\x01");
+    let _ = duplex.writer.try_write(b"hi");
     bench.settle();
-    let mut reader = duplex.reader;
-    assert_eq!(reader.try_read().as_deref(), Some(&b"hi"[..]));
+    assert_eq!(duplex.reader.try_read().as_deref(), Some(&b"hi"[..]));
+    let _ = duplex.writer.try_write(b"\x01");
+    bench.settle();
+    let rest = duplex.reader.read_to_end(1 << 10);
+    assert_eq!(futures::executor::block_on(rest), Ok(Vec::new()));
     assert_eq!(bench.status("tt"), "running");
     let size = bench.post("/containers/tt/resize?h=24&w=80", Value::Null);
     assert_eq!(size.status, StatusCode::OK);
@@ -207,7 +210,9 @@ fn exec_runs_a_further_process() {
             .contains(&"A=1".to_owned())
     );
     assert_eq!(
-        bench.post(&format!("/exec/{id}/start"), json!({})).status,
+        bench
+            .post(&format!("/exec/{id}/start"), json!({"Detach": true}))
+            .status,
         StatusCode::CONFLICT
     );
 

@@ -46,10 +46,7 @@ pub async fn websocket(call: Call, id: &str) -> ApiResult {
 
 async fn open(call: &Call, container: &Container) -> Result<Duplex, ApiError> {
     let query = &call.query;
-    let keys = match query.get("detachKeys") {
-        "" => Vec::new(),
-        text => parse_detach_keys(text)?,
-    };
+    let keys = parse_detach_keys(query.get("detachKeys"))?;
     let (stream, logs) = (query.bool("stream"), query.bool("logs"));
     let (tty, stdin_once, open_stdin) = {
         let record = container.record();
@@ -72,7 +69,7 @@ async fn open(call: &Call, container: &Container) -> Result<Duplex, ApiError> {
         stderr: query.bool("stderr"),
         tty,
         close_stdin: stdin_once,
-        detach_keys: keys,
+        detach_keys: if tty { keys } else { Vec::new() },
     };
     if logs {
         return attach_with_logs(call, container, options, stream).await;

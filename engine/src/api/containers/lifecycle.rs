@@ -5,7 +5,7 @@ use crate::api::message::{Call, Response};
 use crate::api::types::UpdateRequest;
 use crate::api::{ApiError, ApiResult};
 use crate::container::{
-    create, kill as signals, remove as removal, start as starting, stop as stopping,
+    create, kill as signals, links, remove as removal, start as starting, stop as stopping,
     update as updating,
 };
 
@@ -106,7 +106,9 @@ pub fn size(call: &Call) -> Result<(u16, u16), ApiError> {
 pub async fn remove(call: Call, id: &str) -> ApiResult {
     let container = find(&call, id)?;
     if call.query.bool("link") {
-        return Err(ApiError::invalid("removing links is not supported here"));
+        return Err(ApiError::invalid(format!(
+            "Conflict, cannot remove the default link name of the container: {id}"
+        )));
     }
     removal::remove(
         &call.engine,
@@ -116,5 +118,28 @@ pub async fn remove(call: Call, id: &str) -> ApiResult {
         call.query.bool("v"),
     )
     .await?;
+    Ok(Response::no_content())
+}
+
+/// `docker rm --link CONTAINER/ALIAS`.
+pub async fn remove_link(call: Call, id: &str, alias: &str) -> ApiResult {
+    let container = find(&call, id)?;
+    let is_it = |link: &String| links::parse(link).1 == alias;
+    let known = container
+        .record()
+        .host_config
+        .links
+        .iter()
+        .flatten()
+        .any(is_it);
+    if !known {
+        return Err(ApiError::not_found(format!(
+            "No such container: {id}/{alias}"
+        )));
+    }
+    if let Some(links) = &mut container.record_mut().host_config.links {
+        links.retain(|link| !is_it(link));
+    }
+    container.save(&call.engine).await?;
     Ok(Response::no_content())
 }

@@ -45,6 +45,9 @@ pub async fn route(call: Call, method: &Method, path: &[&str]) -> ApiResult {
         ("POST", [id, "wait"]) => wait::wait(call, id).await,
         ("POST", [id, "exec"]) => super::exec::create(call, id).await,
         ("DELETE", [id]) => lifecycle::remove(call, id).await,
+        ("DELETE", [id, alias]) if call.query.bool("link") => {
+            lifecycle::remove_link(call, id, alias).await
+        }
         (_, [_, "checkpoints", ..]) => Err(ApiError::not_implemented(
             "checkpoints are not supported here",
         )),

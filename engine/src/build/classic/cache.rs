@@ -1,5 +1,7 @@
 //! The classic builder's cache: an image made here on the same parent by a container configured the same.
 
+use std::collections::BTreeSet;
+
 use bottleship_oci::ImageId;
 use bottleship_oci::config::ContainerConfig;
 
@@ -9,13 +11,16 @@ use crate::build::report::{CacheOutcome, MissReason};
 /// Looks steps up. The first miss of a stage ends it: what comes after builds on something new.
 pub(super) struct Prober {
     disabled: bool,
+    /// The images that may be taken; any without.
+    sources: Option<BTreeSet<ImageId>>,
     missed: bool,
 }
 
 impl Prober {
-    pub(super) fn new(disabled: bool) -> Self {
+    pub(super) fn new(disabled: bool, sources: Option<BTreeSet<ImageId>>) -> Self {
         Prober {
             disabled,
+            sources,
             missed: false,
         }
     }
@@ -47,7 +52,10 @@ impl Prober {
         }
         let mut children = images.children(parent);
         // What was pulled or loaded is never taken for a step done here.
-        children.retain(|image| image.local);
+        children.retain(|image| {
+            let allowed = self.sources.as_ref();
+            image.local && allowed.is_none_or(|sources| sources.contains(&image.id()))
+        });
         let hit = children
             .iter()
             .filter(|image| {

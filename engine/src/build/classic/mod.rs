@@ -11,7 +11,7 @@ mod files;
 mod process;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bottleship_dockerfile::instruction::{self, Instruction, KeyValue, Kind, MetaArg, Stage};
 use bottleship_dockerfile::lint::Linter;
@@ -79,7 +79,7 @@ pub async fn build(
         output,
         lex: Lex::new(ast.escape),
         args: BuildArgs::new(request.build_args.clone()),
-        prober: Prober::new(request.no_cache),
+        prober: Prober::new(request.no_cache, sources(ports, &request.cache_from)?),
         done: Vec::new(),
         step: 0,
         total: parsed.meta_args.len()
@@ -91,6 +91,28 @@ pub async fn build(
         leftovers: RefCell::default(),
     };
     builder.run(&parsed.meta_args, &stages).await
+}
+
+/// The steps that `--cache-from` allows: its images and what they were made of. Those that are not here don't count.
+fn sources(ports: &Ports, names: &[String]) -> Result<Option<BTreeSet<ImageId>>> {
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let mut steps = BTreeSet::new();
+    for name in names {
+        let mut next = ports.images.find(name)?;
+        while let Some(image) = next {
+            let parent = image.parent.as_ref().map(ToString::to_string);
+            if !steps.insert(image.id()) {
+                break;
+            }
+            next = match parent {
+                Some(parent) => ports.images.find(&parent)?,
+                None => None,
+            };
+        }
+    }
+    Ok(Some(steps))
 }
 
 /// The message without BuildKit's `dockerfile parse error on line N: `.
