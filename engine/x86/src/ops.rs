@@ -723,11 +723,104 @@ impl Code {
         (Kind::CmpJE as u8..=Kind::TestJLe as u8).contains(&(self.info().kind as u8))
     }
 
+    /// Whether it is a function that can be called alone, and none of the loop's.
+    pub fn is_helper(self) -> bool {
+        self as u16 >= Code::AdcR as u16
+    }
+
     pub fn info(self) -> &'static Info {
         static ROWS: &[Info] = TABLE;
         &ROWS[self as usize]
     }
 }
+
+/// Calls a macro with the table of pairs: the first op's code, the second's, and the one that does the work of both.
+/// These are the most frequent ones of shells, awk, sort, gzip, sed and hashes.
+macro_rules! pair_table {
+    ($then:ident) => {
+        $then! {
+            Mov64Rr Mov64Rr = Mov64RrMov64Rr;
+            StoreX128Aligned StoreX128Aligned = StoreX128AlignedStoreX128Aligned;
+            PopRun Ret = PopRunRet;
+            Push64R Mov64Rr = Push64RMov64Rr;
+            Add64Ri Cmp8MiJE = Add64RiCmp8MiJE;
+            Mov64Rr Push64R = Mov64RrPush64R;
+            PushRun Mov64Rr = PushRunMov64Rr;
+            Load8Rb Add64Ri = Load8RbAdd64Ri;
+            Mov64Rr CallFar = Mov64RrCallFar;
+            Pop64R Ret = Pop64RRet;
+            Load64Rb Load64Rb = Load64RbLoad64Rb;
+            Load64Rb Sub64RmF = Load64RbSub64RmF;
+            Load64Rm Store64Br = Load64RmStore64Br;
+            Sub64RmF Jz64 = Sub64RmFJz64;
+            Add64Ri Store8Mi = Add64RiStore8Mi;
+            Store8Mi Test8RrJE = Store8MiTest8RrJE;
+            Add64RiF PopRun = Add64RiFPopRun;
+            Load32Rb Load32Rb = Load32RbLoad32Rb;
+            Store64Br MovWide = Store64BrMovWide;
+            Load32Rb And32Ri = Load32RbAnd32Ri;
+            Load64Rb Store64Br = Load64RbStore64Br;
+            LoadLow8 Test8RrJE = LoadLow8Test8RrJE;
+            Mov64Rr PopRun = Mov64RrPopRun;
+            Mov64Rr Sub64Ri = Mov64RrSub64Ri;
+            Load8Rb Cmp8Ri = Load8RbCmp8Ri;
+            Mov32Rr And32Ri = Mov32RrAnd32Ri;
+            LoadLow8 Cmp8RmJE = LoadLow8Cmp8RmJE;
+            Load32Rb Load64Rb = Load32RbLoad64Rb;
+            Push64R Mov32Rr = Push64RMov32Rr;
+            Load64Rb Mov64Rr = Load64RbMov64Rr;
+            Mov64Rr LoadLow8 = Mov64RrLoadLow8;
+            Store64Br Store64Br = Store64BrStore64Br;
+            Store64Br Load64Rb = Store64BrLoad64Rb;
+            Lea64Rb JESub8 = Lea64RbJESub8;
+            Load64Rb CallFar = Load64RbCallFar;
+            Load64Rb JmpReg = Load64RbJmpReg;
+            Mov32Rr Movsx32To64Rr = Mov32RrMovsx32To64Rr;
+            LoadLow8 Add64Rr = LoadLow8Add64Rr;
+            Add64Rr Cmp8MrJE = Add64RrCmp8MrJE;
+            LoadLow8 Cmp8MrJE = LoadLow8Cmp8MrJE;
+            Load64Rb MovWide = Load64RbMovWide;
+            PushRun Sub64Ri = PushRunSub64Ri;
+            Load64Rb Lea64Rb = Load64RbLea64Rb;
+            Load64Rb Test64RrJE = Load64RbTest64RrJE;
+            Mov64Rr Load32Rb = Mov64RrLoad32Rb;
+            Load64Rb Load64Rm = Load64RbLoad64Rm;
+            Mov32Rr Push64R = Mov32RrPush64R;
+            Push64R Lea64Rb = Push64RLea64Rb;
+            Add64Ri Test8RrJE = Add64RiTest8RrJE;
+            Push64R Sub64Ri = Push64RSub64Ri;
+            Load64Rb Mov32Rr = Load64RbMov32Rr;
+            Mov32Rr Mov64Rr = Mov32RrMov64Rr;
+            Load64Rm Test64RrJE = Load64RmTest64RrJE;
+            Mov64Rr Test64RrJE = Mov64RrTest64RrJE;
+            MovWide Cmp8MiJE = MovWideCmp8MiJE;
+            Mov32Rr Mov32Rr = Mov32RrMov32Rr;
+            And32RiF Jz32 = And32RiFJz32;
+            Mov32Rr Xor32Rr = Mov32RrXor32Rr;
+            Rol32Ri Mov32Rr = Rol32RiMov32Rr;
+            Mov32Rr Rol32Ri = Mov32RrRol32Ri;
+            Rol32Ri Xor32Rr = Rol32RiXor32Rr;
+            Xor32Rr And32Rr = Xor32RrAnd32Rr;
+            Add32Rr Mov32Rr = Add32RrMov32Rr;
+            MovWide CallFar = MovWideCallFar;
+            Mov64Rr Load64Rb = Mov64RrLoad64Rb;
+            Add64Ri Add64Ri = Add64RiAdd64Ri;
+            Load32Rb Test32RrJE = Load32RbTest32RrJE;
+            MovWide MovWide = MovWideMovWide;
+            Add64Ri Cmp64RiJE = Add64RiCmp64RiJE;
+            Mov64Rr Call = Mov64RrCall;
+            Add64Ri Cmp64RrJE = Add64RiCmp64RrJE;
+            Lea64Rb CallFar = Lea64RbCallFar;
+            Add32Ri Cmp32RrJE = Add32RiCmp32RrJE;
+            Store64Br Store32Br = Store64BrStore32Br;
+            Load64Rb Add64Ri = Load64RbAdd64Ri;
+            Load8Rb Test8RrJE = Load8RbTest8RrJE;
+            Load32Rb Cmp32RrJE = Load32RbCmp32RrJE;
+            Load64Rb Cmp64RrJE = Load64RbCmp64RrJE;
+        }
+    };
+}
+pub(crate) use pair_table;
 
 macro_rules! pairs {
     ($($first:ident $second:ident = $pair:ident;)*) => {
@@ -741,84 +834,4 @@ macro_rules! pairs {
     };
 }
 
-// The most frequent ones of shells, awk, sort, gzip, sed and hashes.
-pairs! {
-    Mov64Rr Mov64Rr = Mov64RrMov64Rr;
-    StoreX128Aligned StoreX128Aligned = StoreX128AlignedStoreX128Aligned;
-    PopRun Ret = PopRunRet;
-    Push64R Mov64Rr = Push64RMov64Rr;
-    Add64Ri Cmp8MiJE = Add64RiCmp8MiJE;
-    Mov64Rr Push64R = Mov64RrPush64R;
-    PushRun Mov64Rr = PushRunMov64Rr;
-    Load8Rb Add64Ri = Load8RbAdd64Ri;
-    Mov64Rr CallFar = Mov64RrCallFar;
-    Pop64R Ret = Pop64RRet;
-    Load64Rb Load64Rb = Load64RbLoad64Rb;
-    Load64Rb Sub64RmF = Load64RbSub64RmF;
-    Load64Rm Store64Br = Load64RmStore64Br;
-    Sub64RmF Jz64 = Sub64RmFJz64;
-    Add64Ri Store8Mi = Add64RiStore8Mi;
-    Store8Mi Test8RrJE = Store8MiTest8RrJE;
-    Add64RiF PopRun = Add64RiFPopRun;
-    Load32Rb Load32Rb = Load32RbLoad32Rb;
-    Store64Br MovWide = Store64BrMovWide;
-    Load32Rb And32Ri = Load32RbAnd32Ri;
-    Load64Rb Store64Br = Load64RbStore64Br;
-    LoadLow8 Test8RrJE = LoadLow8Test8RrJE;
-    Mov64Rr PopRun = Mov64RrPopRun;
-    Mov64Rr Sub64Ri = Mov64RrSub64Ri;
-    Load8Rb Cmp8Ri = Load8RbCmp8Ri;
-    Mov32Rr And32Ri = Mov32RrAnd32Ri;
-    LoadLow8 Cmp8RmJE = LoadLow8Cmp8RmJE;
-    Load32Rb Load64Rb = Load32RbLoad64Rb;
-    Push64R Mov32Rr = Push64RMov32Rr;
-    Load64Rb Mov64Rr = Load64RbMov64Rr;
-    Mov64Rr LoadLow8 = Mov64RrLoadLow8;
-    Store64Br Store64Br = Store64BrStore64Br;
-    Store64Br Load64Rb = Store64BrLoad64Rb;
-    Lea64Rb JESub8 = Lea64RbJESub8;
-    Load64Rb CallFar = Load64RbCallFar;
-    Load64Rb JmpReg = Load64RbJmpReg;
-    Mov32Rr Movsx32To64Rr = Mov32RrMovsx32To64Rr;
-    LoadLow8 Add64Rr = LoadLow8Add64Rr;
-    Add64Rr Cmp8MrJE = Add64RrCmp8MrJE;
-    LoadLow8 Cmp8MrJE = LoadLow8Cmp8MrJE;
-    Load64Rb MovWide = Load64RbMovWide;
-    PushRun Sub64Ri = PushRunSub64Ri;
-    Load64Rb Lea64Rb = Load64RbLea64Rb;
-    Load64Rb Test64RrJE = Load64RbTest64RrJE;
-    Mov64Rr Load32Rb = Mov64RrLoad32Rb;
-    Load64Rb Load64Rm = Load64RbLoad64Rm;
-    Mov32Rr Push64R = Mov32RrPush64R;
-    Push64R Lea64Rb = Push64RLea64Rb;
-    Add64Ri Test8RrJE = Add64RiTest8RrJE;
-    Push64R Sub64Ri = Push64RSub64Ri;
-    Load64Rb Mov32Rr = Load64RbMov32Rr;
-    Mov32Rr Mov64Rr = Mov32RrMov64Rr;
-    Load64Rm Test64RrJE = Load64RmTest64RrJE;
-    Mov64Rr Test64RrJE = Mov64RrTest64RrJE;
-    MovWide Cmp8MiJE = MovWideCmp8MiJE;
-    Mov32Rr Mov32Rr = Mov32RrMov32Rr;
-    And32RiF Jz32 = And32RiFJz32;
-    Mov32Rr Xor32Rr = Mov32RrXor32Rr;
-    Rol32Ri Mov32Rr = Rol32RiMov32Rr;
-    Mov32Rr Rol32Ri = Mov32RrRol32Ri;
-    Rol32Ri Xor32Rr = Rol32RiXor32Rr;
-    Xor32Rr And32Rr = Xor32RrAnd32Rr;
-    Add32Rr Mov32Rr = Add32RrMov32Rr;
-    MovWide CallFar = MovWideCallFar;
-    Mov64Rr Load64Rb = Mov64RrLoad64Rb;
-    Add64Ri Add64Ri = Add64RiAdd64Ri;
-    Load32Rb Test32RrJE = Load32RbTest32RrJE;
-    MovWide MovWide = MovWideMovWide;
-    Add64Ri Cmp64RiJE = Add64RiCmp64RiJE;
-    Mov64Rr Call = Mov64RrCall;
-    Add64Ri Cmp64RrJE = Add64RiCmp64RrJE;
-    Lea64Rb CallFar = Lea64RbCallFar;
-    Add32Ri Cmp32RrJE = Add32RiCmp32RrJE;
-    Store64Br Store32Br = Store64BrStore32Br;
-    Load64Rb Add64Ri = Load64RbAdd64Ri;
-    Load8Rb Test8RrJE = Load8RbTest8RrJE;
-    Load32Rb Cmp32RrJE = Load32RbCmp32RrJE;
-    Load64Rb Cmp64RrJE = Load64RbCmp64RrJE;
-}
+pair_table!(pairs);

@@ -9,7 +9,7 @@ use crate::cpu::{Cpu, reg};
 use crate::exec::sse::{set_xmm, xmm};
 use crate::exit::Exit;
 use crate::flags::{self, FlagKind};
-use crate::mem::{Inner, Stop};
+use crate::mem::{Memory, Stop};
 use crate::ops::Op;
 
 #[inline(always)]
@@ -81,7 +81,7 @@ pub fn insert_high(cpu: &mut Cpu, op: &Op) {
 }
 
 #[inline(always)]
-pub fn load<T: Int>(cpu: &mut Cpu, mem: &mut Inner, op: &Op, addr: u64) -> bool {
+pub fn load<T: Int>(cpu: &mut Cpu, mem: &mut impl Memory, op: &Op, addr: u64) -> bool {
     match mem.load::<T>(addr) {
         Some(value) => {
             set_gpr::<u64>(cpu, op.d, value.z());
@@ -93,7 +93,7 @@ pub fn load<T: Int>(cpu: &mut Cpu, mem: &mut Inner, op: &Op, addr: u64) -> bool 
 
 /// A load into the low 8 or 16 bits of a register.
 #[inline(always)]
-pub fn load_low<T: Int>(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
+pub fn load_low<T: Int>(cpu: &mut Cpu, mem: &mut impl Memory, op: &Op) -> bool {
     match mem.load::<T>(ea_m(cpu, op)) {
         Some(value) => {
             set_gpr::<T>(cpu, op.d, value.z());
@@ -105,7 +105,7 @@ pub fn load_low<T: Int>(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
 
 /// A load of 16 bytes into an xmm register; `ALIGNED` ones have to be.
 #[inline(always)]
-pub fn load_x128<const ALIGNED: bool>(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
+pub fn load_x128<const ALIGNED: bool>(cpu: &mut Cpu, mem: &mut impl Memory, op: &Op) -> bool {
     let addr = ea_m(cpu, op);
     if ALIGNED && !addr.is_multiple_of(16) {
         return misaligned(mem);
@@ -124,7 +124,7 @@ pub fn load_x128<const ALIGNED: bool>(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -
 
 /// A store of 16 bytes from an xmm register.
 #[inline(always)]
-pub fn store_x128<const ALIGNED: bool>(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
+pub fn store_x128<const ALIGNED: bool>(cpu: &mut Cpu, mem: &mut impl Memory, op: &Op) -> bool {
     let addr = ea_m(cpu, op);
     if ALIGNED && !addr.is_multiple_of(16) {
         return misaligned(mem);
@@ -140,16 +140,14 @@ pub fn store_x128<const ALIGNED: bool>(cpu: &mut Cpu, mem: &mut Inner, op: &Op) 
     }
 }
 
-#[cold]
-#[inline(never)]
-fn misaligned(mem: &mut Inner) -> bool {
-    mem.stop = Some(Stop::Exit(Exit::GeneralProtection));
-    false
+#[inline(always)]
+fn misaligned(mem: &mut impl Memory) -> bool {
+    mem.refuse(Stop::Exit(Exit::GeneralProtection))
 }
 
 /// A load of 8 bytes into an xmm register, whose upper half becomes zero.
 #[inline(always)]
-pub fn load_x64(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
+pub fn load_x64(cpu: &mut Cpu, mem: &mut impl Memory, op: &Op) -> bool {
     match mem.load::<u64>(ea_m(cpu, op)) {
         Some(value) => {
             set_xmm(cpu, op.d, u128::from(value));
@@ -160,7 +158,7 @@ pub fn load_x64(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
 }
 
 #[inline(always)]
-pub fn store_x64(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
+pub fn store_x64(cpu: &mut Cpu, mem: &mut impl Memory, op: &Op) -> bool {
     mem.store::<u64>(ea_m(cpu, op), xmm(cpu, op.s) as u64)
 }
 
@@ -170,7 +168,7 @@ pub fn mov_xx(cpu: &mut Cpu, op: &Op) {
 }
 
 #[inline(always)]
-pub fn load_sx<T: Int, D: Int>(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
+pub fn load_sx<T: Int, D: Int>(cpu: &mut Cpu, mem: &mut impl Memory, op: &Op) -> bool {
     match mem.load::<T>(ea_m(cpu, op)) {
         Some(value) => {
             set_gpr::<D>(cpu, op.d, value.s() as u64);
@@ -181,7 +179,7 @@ pub fn load_sx<T: Int, D: Int>(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool 
 }
 
 #[inline(always)]
-pub fn load_for_write<T: Int>(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
+pub fn load_for_write<T: Int>(cpu: &mut Cpu, mem: &mut impl Memory, op: &Op) -> bool {
     match mem.load_for_write::<T>(ea_m(cpu, op)) {
         Some(value) => {
             set_gpr::<u64>(cpu, op.d, value.z());
@@ -192,12 +190,12 @@ pub fn load_for_write<T: Int>(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
 }
 
 #[inline(always)]
-pub fn store<T: Int>(cpu: &mut Cpu, mem: &mut Inner, op: &Op, addr: u64) -> bool {
+pub fn store<T: Int>(cpu: &mut Cpu, mem: &mut impl Memory, op: &Op, addr: u64) -> bool {
     mem.store::<T>(addr, T::cut(gpr(cpu, op.s)))
 }
 
 #[inline(always)]
-pub fn store_imm<T: Int>(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
+pub fn store_imm<T: Int>(cpu: &mut Cpu, mem: &mut impl Memory, op: &Op) -> bool {
     mem.store::<T>(ea_m(cpu, op), T::cut(imm(op)))
 }
 
@@ -214,7 +212,7 @@ pub fn lea<D: Int>(cpu: &mut Cpu, op: &Op) {
 // The stack
 
 #[inline(always)]
-pub fn push(cpu: &mut Cpu, mem: &mut Inner, value: u64) -> bool {
+pub fn push(cpu: &mut Cpu, mem: &mut impl Memory, value: u64) -> bool {
     let sp = cpu.gpr[reg::RSP].wrapping_sub(8);
     let ok = mem.store::<u64>(sp, value);
     if ok {
@@ -224,7 +222,7 @@ pub fn push(cpu: &mut Cpu, mem: &mut Inner, value: u64) -> bool {
 }
 
 #[inline(always)]
-pub fn pop(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
+pub fn pop(cpu: &mut Cpu, mem: &mut impl Memory, op: &Op) -> bool {
     let sp = cpu.gpr[reg::RSP];
     match mem.load::<u64>(sp) {
         Some(value) => {
@@ -245,12 +243,11 @@ fn run_registers(op: &Op) -> [u8; 6] {
 /// Several pushes at once, of any registers but rsp. If they don't fit one page that is at hand, the instructions have
 /// to be carried out alone.
 #[inline(always)]
-pub fn push_run(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
+pub fn push_run(cpu: &mut Cpu, mem: &mut impl Memory, op: &Op) -> bool {
     let n = (op.imm as u64).min(6);
     let sp = cpu.gpr[reg::RSP].wrapping_sub(8 * n);
     let Some(host) = mem.host_write(sp, 8 * n) else {
-        mem.stop = Some(Stop::Alone);
-        return false;
+        return mem.refuse(Stop::Alone);
     };
     for (i, r) in run_registers(op).into_iter().take(n as usize).enumerate() {
         // SAFETY: 8 * n bytes from `host` on are a writable page's, and i < n.
@@ -262,12 +259,11 @@ pub fn push_run(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
 
 /// Several pops at once, into any registers but rsp.
 #[inline(always)]
-pub fn pop_run(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
+pub fn pop_run(cpu: &mut Cpu, mem: &mut impl Memory, op: &Op) -> bool {
     let n = (op.imm as u64).min(6);
     let sp = cpu.gpr[reg::RSP];
     let Some(host) = mem.host_read(sp, 8 * n) else {
-        mem.stop = Some(Stop::Alone);
-        return false;
+        return mem.refuse(Stop::Alone);
     };
     for (i, r) in run_registers(op).into_iter().take(n as usize).enumerate() {
         // SAFETY: 8 * n bytes from `host` on are a readable page's, and i < n.
@@ -335,7 +331,11 @@ pub fn alu_ri<T: Int, O: Alu, const F: bool>(cpu: &mut Cpu, op: &Op) {
 }
 
 #[inline(always)]
-pub fn alu_rm<T: Int, O: Alu, const F: bool>(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
+pub fn alu_rm<T: Int, O: Alu, const F: bool>(
+    cpu: &mut Cpu,
+    mem: &mut impl Memory,
+    op: &Op,
+) -> bool {
     let Some(b) = mem.load::<T>(ea_m(cpu, op)) else {
         return false;
     };
@@ -345,7 +345,7 @@ pub fn alu_rm<T: Int, O: Alu, const F: bool>(cpu: &mut Cpu, mem: &mut Inner, op:
 }
 
 #[inline(always)]
-fn alu_m<T: Int, O: Alu>(cpu: &mut Cpu, mem: &mut Inner, op: &Op, b: u64) -> bool {
+fn alu_m<T: Int, O: Alu>(cpu: &mut Cpu, mem: &mut impl Memory, op: &Op, b: u64) -> bool {
     let addr = ea_m(cpu, op);
     if let Some(host) = mem.host_write(addr, T::BYTES) {
         // SAFETY: T::BYTES bytes from `host` on are a writable page's.
@@ -364,12 +364,12 @@ fn alu_m<T: Int, O: Alu>(cpu: &mut Cpu, mem: &mut Inner, op: &Op, b: u64) -> boo
 }
 
 #[inline(always)]
-pub fn alu_mr<T: Int, O: Alu>(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
+pub fn alu_mr<T: Int, O: Alu>(cpu: &mut Cpu, mem: &mut impl Memory, op: &Op) -> bool {
     alu_m::<T, O>(cpu, mem, op, gpr(cpu, op.s))
 }
 
 #[inline(always)]
-pub fn alu_mi<T: Int, O: Alu>(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
+pub fn alu_mi<T: Int, O: Alu>(cpu: &mut Cpu, mem: &mut impl Memory, op: &Op) -> bool {
     alu_m::<T, O>(cpu, mem, op, imm(op))
 }
 
@@ -507,21 +507,21 @@ pub fn cmp_ri<T: Int>(cpu: &mut Cpu, op: &Op) {
 }
 
 #[inline(always)]
-pub fn cmp_rm<T: Int>(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
+pub fn cmp_rm<T: Int>(cpu: &mut Cpu, mem: &mut impl Memory, op: &Op) -> bool {
     let b = mem.load::<T>(ea_m(cpu, op));
     b.inspect(|b| cmp::<T>(cpu, gpr(cpu, op.d), b.z()))
         .is_some()
 }
 
 #[inline(always)]
-pub fn cmp_mr<T: Int>(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
+pub fn cmp_mr<T: Int>(cpu: &mut Cpu, mem: &mut impl Memory, op: &Op) -> bool {
     let a = mem.load::<T>(ea_m(cpu, op));
     a.inspect(|a| cmp::<T>(cpu, a.z(), gpr(cpu, op.s)))
         .is_some()
 }
 
 #[inline(always)]
-pub fn cmp_mi<T: Int>(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
+pub fn cmp_mi<T: Int>(cpu: &mut Cpu, mem: &mut impl Memory, op: &Op) -> bool {
     let a = mem.load::<T>(ea_m(cpu, op));
     a.inspect(|a| cmp::<T>(cpu, a.z(), imm(op))).is_some()
 }
@@ -537,7 +537,7 @@ pub fn test_ri<T: Int>(cpu: &mut Cpu, op: &Op) {
 }
 
 #[inline(always)]
-pub fn test_mi<T: Int>(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
+pub fn test_mi<T: Int>(cpu: &mut Cpu, mem: &mut impl Memory, op: &Op) -> bool {
     let a = mem.load::<T>(ea_m(cpu, op));
     a.inspect(|a| test::<T>(cpu, a.z() & imm(op))).is_some()
 }

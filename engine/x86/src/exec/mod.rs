@@ -18,15 +18,15 @@ mod system;
 mod x87;
 
 use crate::code::Block;
-use crate::cpu::Cpu;
-use crate::decode::{Translation, translate};
+use crate::cpu::{Cpu, reg};
+use crate::decode::{Raise, Translation, translate};
 use crate::exit::{Access, Exit};
 use crate::flags;
 use crate::mem::{Inner, Stop, Tlb};
-use interpret::interpret;
+use crate::ops::Code;
+use interpret::{At, Leave, interpret, join};
 
-/// Whether condition `cc` holds; out of line, for setcc, cmov and unfused branches.
-#[inline(never)]
+/// Whether condition `cc` holds.
 fn cond(cpu: &Cpu, cc: u8) -> bool {
     hot::cond(cpu, cc)
 }
@@ -79,11 +79,12 @@ fn run_inner(cpu: &mut Cpu, mem: &mut Inner, left: &mut i64) -> Exit {
 }
 
 fn enter(cpu: &mut Cpu, mem: &mut Inner, left: &mut i64) -> Outcome {
-    match find(mem, cpu.rip) {
-        // SAFETY: the block comes fresh from the cache.
-        Ok(block) => unsafe { interpret(cpu, mem, block, left) },
-        Err(stop) => stopped(stop),
-    }
+    let block = match find(mem, cpu.rip) {
+        Ok(block) => block,
+        Err(stop) => return stopped(stop),
+    };
+    // SAFETY: the block comes fresh from the cache.
+    unsafe { drive(cpu, mem, block, left, false) }
 }
 
 /// Carries out one instruction from a block made for it alone, with writes to translated pages going through.
@@ -95,9 +96,120 @@ fn step(cpu: &mut Cpu, mem: &mut Inner) -> Outcome {
     mem.code_writes = true;
     // SAFETY: the block lives until the end of this function, and a budget of 1 keeps the loop from leaving it for
     // another.
-    let outcome = unsafe { interpret(cpu, mem, block.block(), &mut 1) };
+    let outcome = unsafe { drive(cpu, mem, block.block(), &mut 1, true) };
     mem.code_writes = false;
     outcome
+}
+
+/// Runs from the start of a block on, and does what the loop leaves to its caller. If `slow`, the loop over all of
+/// memory does every op.
+///
+/// # Safety
+/// `block` is live, and so are the blocks that it links to and those in the jump cache, until the cache's count of
+/// writes changes; `find` is the only call in here that can change it.
+unsafe fn drive(
+    cpu: &mut Cpu,
+    mem: &mut Inner,
+    block: *const Block,
+    left: &mut i64,
+    slow: bool,
+) -> Outcome {
+    // SAFETY: the caller's promise.
+    let Some(mut at) = (unsafe { At::start(block, *left) }) else {
+        return Outcome::Exit(Exit::Budget);
+    };
+    let outcome = loop {
+        let mut leave = if slow {
+            Leave::Access
+        } else {
+            // SAFETY: `at` is a place in a live block.
+            unsafe { interpret(cpu, &mut mem.tlb, &mut at) }
+        };
+        if leave == Leave::Access {
+            // SAFETY: as above.
+            leave = unsafe { interpret(cpu, mem, &mut at) };
+        }
+        match leave {
+            Leave::Go => {}
+            Leave::Budget => break Outcome::Exit(Exit::Budget),
+            Leave::Access => break refused(cpu, mem, &at),
+            // SAFETY: as above.
+            Leave::Op => match unsafe { &*at.ip }.code {
+                Code::Syscall | Code::Raise | Code::Refetch => break left_by_op(cpu, &at),
+                _ => {
+                    if !helper(cpu, mem, &mut at) {
+                        break refused(cpu, mem, &at);
+                    }
+                }
+            },
+            Leave::Find => {
+                let writes = mem.cache.writes();
+                if at.left <= 0 {
+                    break Outcome::Exit(Exit::Budget);
+                }
+                let found = match find(mem, cpu.rip) {
+                    Ok(found) => found,
+                    Err(stop) => break stopped(stop),
+                };
+                // The block before has to be there still.
+                if mem.cache.writes() == writes {
+                    // SAFETY: both are live.
+                    unsafe { join(at.block, at.link, found) };
+                }
+                // SAFETY: `found` is live.
+                match unsafe { At::start(found, at.left) } {
+                    Some(next) => at = next,
+                    None => break Outcome::Exit(Exit::Budget),
+                }
+            }
+        }
+    };
+    *left = at.left;
+    outcome
+}
+
+/// Carries out the helper op at `at`, and those that follow it at once. False if one couldn't be.
+fn helper(cpu: &mut Cpu, mem: &mut Inner, at: &mut At) -> bool {
+    loop {
+        // SAFETY: `at` is a place in a live block; helpers don't end blocks.
+        let op = unsafe { &*at.ip };
+        if !op.code.is_helper() {
+            return true;
+        }
+        if !helpers::call(cpu, mem, op) {
+            return false;
+        }
+        at.ip = at.ip.wrapping_add(1);
+    }
+}
+
+/// An op couldn't be carried out; `mem.stop` says why.
+fn refused(cpu: &mut Cpu, mem: &mut Inner, at: &At) -> Outcome {
+    // SAFETY: `at` is a place in a live block.
+    cpu.rip = unsafe { Block::origin(at.block, at.ip) };
+    stopped(mem.stop.take().unwrap_or(Stop::Exit(Exit::InvalidOpcode)))
+}
+
+/// An op that stops the guest, or wants the state looked at anew.
+fn left_by_op(cpu: &mut Cpu, at: &At) -> Outcome {
+    // SAFETY: `at` is a place in a live block.
+    let (op, origin) = unsafe { (&*at.ip, Block::origin(at.block, at.ip)) };
+    cpu.rip = op.wide();
+    match op.code {
+        Code::Syscall => {
+            cpu.gpr[reg::RCX] = cpu.rip;
+            cpu.gpr[reg::R11] = cpu.rflags();
+            Outcome::Exit(Exit::Syscall)
+        }
+        Code::Refetch => Outcome::Refetch,
+        _ => {
+            let exit = Raise::exit(op.x);
+            if !matches!(exit, Exit::Breakpoint | Exit::Trap) {
+                cpu.rip = origin;
+            }
+            Outcome::Exit(exit)
+        }
+    }
 }
 
 fn stopped(stop: Stop) -> Outcome {

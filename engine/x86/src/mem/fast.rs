@@ -8,6 +8,137 @@ use crate::exec::int::Int;
 use crate::exit::{Access, Exit, Fault};
 use bottleship_page::PAGE_SIZE;
 
+/// What the interpreter's loop can work on: all of memory, or only what the TLBs have.
+pub trait Memory {
+    /// Whether the loop is to stop after each op.
+    const ONE_OP: bool;
+    fn tlb(&mut self) -> &mut Tlb;
+    /// Where `bytes` (1 to 4096) readable bytes are in the host, if one page holds them.
+    fn host_read(&mut self, addr: u64, bytes: u64) -> Option<*const u64>;
+    /// Where `bytes` (1 to 4096) writable bytes are in the host, if one page without code holds them.
+    fn host_write(&mut self, addr: u64, bytes: u64) -> Option<*mut u64>;
+    fn load<T: Int>(&mut self, addr: u64) -> Option<T>;
+    /// Loads what the same instruction is about to store: fails as the store would, which then can't.
+    fn load_for_write<T: Int>(&mut self, addr: u64) -> Option<T>;
+    fn store<T: Int>(&mut self, addr: u64, value: T) -> bool;
+    fn load_u128(&mut self, addr: u64) -> Option<u128>;
+    fn store_u128(&mut self, addr: u64, value: u128) -> bool;
+    /// Says why an op can't be carried out; false.
+    fn refuse(&mut self, stop: Stop) -> bool;
+}
+
+/// What misses is refused without a reason, to be done over all of memory.
+impl Memory for Tlb {
+    const ONE_OP: bool = false;
+
+    #[inline(always)]
+    fn tlb(&mut self) -> &mut Tlb {
+        self
+    }
+
+    #[inline(always)]
+    fn host_read(&mut self, addr: u64, bytes: u64) -> Option<*const u64> {
+        let entry = &self.read[Tlb::index(addr)];
+        (addr.wrapping_sub(entry.tag) <= PAGE_SIZE as u64 - bytes)
+            .then(|| (addr as usize).wrapping_add(entry.addend) as *const u64)
+    }
+
+    #[inline(always)]
+    fn host_write(&mut self, addr: u64, bytes: u64) -> Option<*mut u64> {
+        let entry = &self.write[Tlb::index(addr)];
+        (addr.wrapping_sub(entry.tag) <= PAGE_SIZE as u64 - bytes)
+            .then(|| (addr as usize).wrapping_add(entry.addend) as *mut u64)
+    }
+
+    #[inline(always)]
+    fn load<T: Int>(&mut self, addr: u64) -> Option<T> {
+        let host = self.host_read(addr, T::BYTES)?;
+        // SAFETY: T::BYTES bytes from `host` on are a readable page's.
+        Some(unsafe { host.cast::<T>().read_unaligned() })
+    }
+
+    #[inline(always)]
+    fn load_for_write<T: Int>(&mut self, addr: u64) -> Option<T> {
+        let host = self.host_write(addr, T::BYTES)?;
+        // SAFETY: T::BYTES bytes from `host` on are a writable page's.
+        Some(unsafe { host.cast::<T>().read_unaligned() })
+    }
+
+    #[inline(always)]
+    fn store<T: Int>(&mut self, addr: u64, value: T) -> bool {
+        let Some(host) = self.host_write(addr, T::BYTES) else {
+            return false;
+        };
+        // SAFETY: T::BYTES bytes from `host` on are a writable page's.
+        unsafe { host.cast::<T>().write_unaligned(value) };
+        true
+    }
+
+    #[inline(always)]
+    fn load_u128(&mut self, addr: u64) -> Option<u128> {
+        let host = self.host_read(addr, 16)?;
+        // SAFETY: 16 bytes from `host` on are a readable page's.
+        Some(unsafe { host.cast::<u128>().read_unaligned() })
+    }
+
+    #[inline(always)]
+    fn store_u128(&mut self, addr: u64, value: u128) -> bool {
+        let Some(host) = self.host_write(addr, 16) else {
+            return false;
+        };
+        // SAFETY: 16 bytes from `host` on are a writable page's.
+        unsafe { host.cast::<u128>().write_unaligned(value) };
+        true
+    }
+
+    #[inline(always)]
+    fn refuse(&mut self, _: Stop) -> bool {
+        false
+    }
+}
+
+impl Memory for Inner {
+    const ONE_OP: bool = true;
+
+    #[inline(always)]
+    fn tlb(&mut self) -> &mut Tlb {
+        &mut self.tlb
+    }
+
+    fn host_read(&mut self, addr: u64, bytes: u64) -> Option<*const u64> {
+        Inner::host_read(self, addr, bytes)
+    }
+
+    fn host_write(&mut self, addr: u64, bytes: u64) -> Option<*mut u64> {
+        Inner::host_write(self, addr, bytes)
+    }
+
+    fn load<T: Int>(&mut self, addr: u64) -> Option<T> {
+        Inner::load(self, addr)
+    }
+
+    fn load_for_write<T: Int>(&mut self, addr: u64) -> Option<T> {
+        Inner::load_for_write(self, addr)
+    }
+
+    fn store<T: Int>(&mut self, addr: u64, value: T) -> bool {
+        Inner::store(self, addr, value)
+    }
+
+    fn load_u128(&mut self, addr: u64) -> Option<u128> {
+        Inner::load_u128(self, addr)
+    }
+
+    fn store_u128(&mut self, addr: u64, value: u128) -> bool {
+        Inner::store_u128(self, addr, value)
+    }
+
+    fn refuse(&mut self, stop: Stop) -> bool {
+        self.stop = Some(stop);
+        false
+    }
+}
+
 impl Inner {
     /// Where `bytes` (1 to 4096) readable bytes are in the host, if one page holds them. `stop` isn't set.
     #[inline(always)]

@@ -8,7 +8,7 @@ mod access;
 mod fast;
 mod tlb;
 
-pub(crate) use fast::canonical;
+pub(crate) use fast::{Memory, canonical};
 pub(crate) use tlb::Tlb;
 
 use crate::code::CodeCache;
