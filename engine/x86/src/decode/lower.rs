@@ -4,7 +4,7 @@ use super::liveness::{self, Set};
 use crate::code::Draft;
 use crate::cpu::reg;
 use crate::exit::Exit;
-use crate::ops::{Code, Flags, Form, Kind, Op, Size, pair, pick};
+use crate::ops::{Code, Flags, Form, Kind, Op, Size, pick, sequence};
 use bottleship_page::PAGE_SIZE;
 use iced_x86::{Instruction, OpKind, Register};
 
@@ -128,7 +128,7 @@ impl<'a> Lower<'a> {
             lower.jump(next);
         }
         if !alone {
-            lower.join_pairs();
+            lower.join_sequences();
         }
         Draft {
             start,
@@ -140,13 +140,13 @@ impl<'a> Lower<'a> {
     }
 
     /// Makes one op of two where there is a code for both.
-    fn join_pairs(&mut self) {
+    fn join_sequences(&mut self) {
         let mut at = 0;
-        while let Some([first, second]) = self.ops.get(at..at + 2) {
-            match pair(first.code, second.code) {
-                Some(code) => {
+        while at < self.ops.len() {
+            match sequence(&self.ops[at..]) {
+                Some((code, ops)) => {
                     self.ops[at].code = code;
-                    at += 2;
+                    at += ops;
                 }
                 None => at += 1,
             }

@@ -162,6 +162,33 @@ pub fn store_x64(cpu: &mut Cpu, mem: &mut impl Memory, op: &Op) -> bool {
     mem.store::<u64>(ea_m(cpu, op), xmm(cpu, op.s) as u64)
 }
 
+/// A function of two xmm registers into the first.
+#[inline(always)]
+pub fn xmm_op(cpu: &mut Cpu, op: &Op, f: impl Fn(u128, u128) -> u128) {
+    set_xmm(cpu, op.d, f(xmm(cpu, op.d), xmm(cpu, op.s)));
+}
+
+/// The top bits of all bytes into a register.
+#[inline(always)]
+pub fn mask_bytes(cpu: &mut Cpu, op: &Op) {
+    let value = xmm(cpu, op.s);
+    // Multiplying gathers bits 7, 15 … 63 in the top byte.
+    let gather =
+        |half: u64| (half >> 7 & 0x0101_0101_0101_0101).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+    let bits = gather(value as u64) | (gather((value >> 64) as u64) << 8);
+    set_gpr::<u64>(cpu, op.d, bits);
+}
+
+#[inline(always)]
+pub fn mov_xr<T: Int>(cpu: &mut Cpu, op: &Op) {
+    set_xmm(cpu, op.d, u128::from(T::cut(gpr(cpu, op.s)).z()));
+}
+
+#[inline(always)]
+pub fn mov_rx(cpu: &mut Cpu, op: &Op) {
+    set_gpr::<u64>(cpu, op.d, xmm(cpu, op.s) as u64);
+}
+
 #[inline(always)]
 pub fn mov_xx(cpu: &mut Cpu, op: &Op) {
     set_xmm(cpu, op.d, xmm(cpu, op.s));

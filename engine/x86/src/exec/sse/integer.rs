@@ -41,13 +41,65 @@ fn dword(v: u128, n: usize) -> u32 {
     (v >> (32 * n)) as u32
 }
 
-/// Interleaves the lanes of `bits` bits in the low halves of `a` and `b`.
-fn interleave(a: u128, b: u128, bits: u32) -> u128 {
-    let mask = u128::MAX >> (128 - bits);
-    (0..64 / bits).fold(0, |r, n| {
-        let (x, y) = (a >> (n * bits) & mask, b >> (n * bits) & mask);
-        r | (x << (2 * n * bits)) | (y << ((2 * n + 1) * bits))
+/// Spreads the lanes of `bits` (8, 16 or 32) bits of the low half of a word, leaving room for as many between them.
+#[inline(always)]
+fn spread(half: u64, bits: u32) -> u64 {
+    let mut v = half & 0xffff_ffff;
+    if bits <= 16 {
+        v = (v | (v << 16)) & 0x0000_ffff_0000_ffff;
+    }
+    if bits <= 8 {
+        v = (v | (v << 8)) & 0x00ff_00ff_00ff_00ff;
+    }
+    v
+}
+
+/// Interleaves the lanes of `bits` (8, 16 or 32) bits in the low halves of `a` and `b`.
+#[inline(always)]
+pub fn interleave(a: u128, b: u128, bits: u32) -> u128 {
+    let (a, b) = (a as u64, b as u64);
+    let low = spread(a, bits) | (spread(b, bits) << bits);
+    let high = spread(a >> 32, bits) | (spread(b >> 32, bits) << bits);
+    u128::from(low) | (u128::from(high) << 64)
+}
+
+/// Applies a function to both halves.
+#[inline(always)]
+fn halves(a: u128, b: u128, f: impl Fn(u64, u64) -> u64) -> u128 {
+    let low = f(a as u64, b as u64);
+    let high = f((a >> 64) as u64, (b >> 64) as u64);
+    u128::from(low) | (u128::from(high) << 64)
+}
+
+const TOPS: u64 = 0x8080_8080_8080_8080;
+
+/// Byte by byte, all ones where they are equal.
+#[inline(always)]
+pub fn equal_bytes(a: u128, b: u128) -> u128 {
+    halves(a, b, |a, b| {
+        let x = a ^ b;
+        // The top bit of each byte that is zero.
+        let zero = !(((x & !TOPS) + !TOPS) | x | !TOPS);
+        (zero >> 7) * 0xff
     })
+}
+
+/// The smaller ones of unsigned bytes.
+#[inline(always)]
+pub fn min_bytes(a: u128, b: u128) -> u128 {
+    halves(a, b, |a, b| {
+        // The top bit of each byte of which a >= b: by its top bits where they differ, else by the lower ones.
+        let lower = ((a | TOPS) - (b & !TOPS)) & TOPS;
+        let at_least = ((a & !b) | (!(a ^ b) & lower)) & TOPS;
+        let mask = (at_least >> 7) * 0xff;
+        (b & mask) | (a & !mask)
+    })
+}
+
+/// The differences of bytes.
+#[inline(always)]
+pub fn sub_bytes(a: u128, b: u128) -> u128 {
+    halves(a, b, |a, b| ((a | TOPS) - (b & !TOPS)) ^ ((a ^ !b) & TOPS))
 }
 
 fn saturate_i8(v: i16) -> u8 {
@@ -95,16 +147,11 @@ pub fn call(cpu: &mut Cpu, op: &Op) {
     let n = count(op, s);
     let imm = op.imm;
     let r = match op.code {
-        Code::Andp => d & s,
         Code::Andnp => !d & s,
-        Code::Orp => d | s,
-        Code::Xorp => d ^ s,
         Code::Unpcklps | Code::Punpckldq => interleave(d, s, 32),
         Code::Unpckhps | Code::Punpckhdq => interleave(d >> 64, s >> 64, 32),
-        Code::Unpcklpd | Code::Punpcklqdq => (d & u128::from(u64::MAX)) | (s << 64),
+        Code::Unpcklpd => (d & u128::from(u64::MAX)) | (s << 64),
         Code::Unpckhpd | Code::Punpckhqdq => (d >> 64) | (s >> 64 << 64),
-        Code::Punpcklbw => interleave(d, s, 8),
-        Code::Punpcklwd => interleave(d, s, 16),
         Code::Punpckhbw => interleave(d >> 64, s >> 64, 8),
         Code::Punpckhwd => interleave(d >> 64, s >> 64, 16),
         Code::Shufps => {
@@ -129,7 +176,6 @@ pub fn call(cpu: &mut Cpu, op: &Op) {
         Code::Paddsw => i16s(d, s, i16::saturating_add),
         Code::Paddusb => u8s(d, s, u8::saturating_add),
         Code::Paddusw => u16s(d, s, u16::saturating_add),
-        Code::Psubb => u8s(d, s, u8::wrapping_sub),
         Code::Psubw => u16s(d, s, u16::wrapping_sub),
         Code::Psubd => u32s(d, s, u32::wrapping_sub),
         Code::Psubq => u64s(d, s, u64::wrapping_sub),
@@ -154,11 +200,9 @@ pub fn call(cpu: &mut Cpu, op: &Op) {
         }),
         Code::Pavgb => u8s(d, s, |a, b| ((u16::from(a) + u16::from(b) + 1) >> 1) as u8),
         Code::Pavgw => u16s(d, s, |a, b| ((u32::from(a) + u32::from(b) + 1) >> 1) as u16),
-        Code::Pminub => u8s(d, s, u8::min),
         Code::Pmaxub => u8s(d, s, u8::max),
         Code::Pminsw => i16s(d, s, i16::min),
         Code::Pmaxsw => i16s(d, s, i16::max),
-        Code::Pcmpeqb => u8s(d, s, |a, b| if a == b { 0xff } else { 0 }),
         Code::Pcmpeqw => u16s(d, s, |a, b| if a == b { 0xffff } else { 0 }),
         Code::Pcmpeqd => u32s(d, s, |a, b| if a == b { u32::MAX } else { 0 }),
         Code::Pcmpgtb => i8s(d, s, |a, b| -i8::from(a > b)),

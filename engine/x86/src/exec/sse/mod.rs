@@ -3,7 +3,7 @@
 
 mod convert;
 mod float;
-mod integer;
+pub mod integer;
 mod moves;
 
 use super::soft;
@@ -73,7 +73,7 @@ pub fn call(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
         moves::call(cpu, mem, op)
     } else if code < Code::Addsd as u16 {
         convert::call(cpu, mem, op)
-    } else if code < Code::Andp as u16 {
+    } else if code < Code::Andnp as u16 {
         float::call(cpu, mem, op)
     } else {
         integer::call(cpu, op);

@@ -34,13 +34,9 @@ pub fn call(cpu: &mut Cpu, mem: &mut Inner, op: &Op) -> bool {
         Code::MovqXX => set_xmm(cpu, op.d, u128::from(s as u64)),
         Code::Movlhps => set_xmm(cpu, op.d, u128::from(d as u64) | (s << 64)),
         Code::Movhlps => set_xmm(cpu, op.d, with_low64(d, (s >> 64) as u64)),
-        Code::MovdXr => set_xmm(cpu, op.d, u128::from(gpr(cpu, op.s) as u32)),
-        Code::MovqXr => set_xmm(cpu, op.d, u128::from(gpr(cpu, op.s))),
         Code::MovdRx => set_gpr::<u64>(cpu, op.d, u64::from(s as u32)),
-        Code::MovqRx => set_gpr::<u64>(cpu, op.d, s as u64),
         Code::Movmskps => set_gpr::<u64>(cpu, op.d, signs(s, 32)),
         Code::Movmskpd => set_gpr::<u64>(cpu, op.d, signs(s, 64)),
-        Code::Pmovmskb => set_gpr::<u64>(cpu, op.d, byte_signs(s)),
         _ => {
             mem.stop = Some(Stop::Exit(Exit::InvalidOpcode));
             return false;
@@ -60,14 +56,6 @@ fn signs(value: u128, bits: u32) -> u64 {
     (0..128 / bits)
         .map(|lane| ((value >> (lane * bits + bits - 1)) as u64 & 1) << lane)
         .sum()
-}
-
-/// The top bits of all bytes.
-fn byte_signs(value: u128) -> u64 {
-    // Multiplying gathers bits 7, 15 … 63 in the top byte.
-    let gather =
-        |half: u64| (half >> 7 & 0x0101_0101_0101_0101).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-    gather(value as u64) | (gather((value >> 64) as u64) << 8)
 }
 
 /// Stores at rdi the bytes whose mask bytes have their top bit set.
