@@ -15,24 +15,25 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 
 /// The header of a translated basic block; its ops follow it in memory. Pinned, and never moved or changed but for its
-/// cells, so that emitted code can refer to it.
+/// cells, so that emitted code can refer to it. What going from block to block needs comes first, as most blocks are
+/// short and few of those that a shell needs are in the processor's cache.
 #[repr(C, align(16))]
 pub struct Block {
+    /// How often the block was entered through the dispatcher's links (wrapping); a JIT picks by it.
+    pub hot: Cell<u32>,
+    /// Guest instructions.
+    pub count: u16,
+    /// 1 if its one instruction extends into the next page.
+    page_crossing: u16,
+    /// The blocks at `next`, once known and in the same page.
+    pub links: [Cell<*const Block>; 2],
     /// The guest address of the first instruction.
     pub start: u64,
     /// Where a terminator that links goes: [not taken, taken].
     pub next: [u64; 2],
-    /// The blocks there, once known and in the same page.
-    pub links: [Cell<*const Block>; 2],
-    /// How often the block was entered through the dispatcher's links (wrapping); a JIT picks by it.
-    pub hot: Cell<u32>,
     /// For a JIT: the function that stands for this block, or 0.
     pub jit: Cell<u32>,
-    /// Guest instructions.
-    pub count: u32,
     pub ops: u32,
-    /// 1 if its one instruction extends into the next page.
-    page_crossing: u32,
 }
 
 const HEADER: usize = size_of::<Block>() / size_of::<Op>();
@@ -79,7 +80,7 @@ pub struct Owned {
 pub struct Draft {
     pub start: u64,
     pub next: [u64; 2],
-    pub count: u32,
+    pub count: u16,
     pub ops: Vec<Op>,
     /// For each op the offset of its instruction in the page.
     pub origins: Vec<u16>,
@@ -109,7 +110,7 @@ impl Owned {
             jit: Cell::new(0),
             count: draft.count,
             ops: draft.ops.len() as u32,
-            page_crossing: u32::from(beyond.is_some()),
+            page_crossing: u16::from(beyond.is_some()),
         };
         // SAFETY: the first HEADER ops are as large and as aligned as a Block, which has no drop glue.
         unsafe { memory.as_mut_ptr().cast::<Block>().write(header) };

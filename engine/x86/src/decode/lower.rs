@@ -133,7 +133,7 @@ impl<'a> Lower<'a> {
         Draft {
             start,
             next: lower.next,
-            count: code.len() as u32,
+            count: code.len() as u16,
             ops: lower.ops,
             origins: lower.origins,
         }

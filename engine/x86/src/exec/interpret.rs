@@ -142,6 +142,7 @@ pub unsafe fn interpret<M: Memory>(cpu: &mut Cpu, mem: &mut M, at: &mut At) -> L
                                 ip = ip.wrapping_add(1);
                                 // SAFETY: the ops of a sequence but the last don't end the block.
                                 op = unsafe { &*ip };
+                                let _ = op; // Some ops have no operands.
                                 arm!($d code);
                                 more!($d($d rest)*);
                             };

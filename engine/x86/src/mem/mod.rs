@@ -106,7 +106,7 @@ pub(crate) struct Inner {
     seen_translations: u64,
 }
 
-/// The memory of one process, 16 KiB of TLB and 8 KiB of jump cache included. Threads share it.
+/// The memory of one process, 16 KiB of TLB and 4096 pointers of jump cache included. Threads share it.
 pub struct AddressSpace(pub(crate) Box<Inner>);
 
 impl AddressSpace {
@@ -138,7 +138,8 @@ impl AddressSpace {
             .entry(vpn >> CHUNK_BITS)
             .or_insert_with(|| Box::new([const { None }; CHUNK]));
         let old = chunk[vpn as usize % CHUNK].replace(Mapping { page, prot, cow });
-        let code = prot.x || old.as_ref().is_some_and(|m| m.prot.x);
+        // Where nothing was, no jump cache has a block of.
+        let code = old.as_ref().is_some_and(|m| prot.x || m.prot.x);
         mem.resident += usize::from(old.is_none());
         mem.forget(vpn, code);
     }

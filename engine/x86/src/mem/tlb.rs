@@ -10,7 +10,7 @@ use bottleship_page::PAGE_SIZE;
 /// Entries of each TLB.
 pub const ENTRIES: usize = 512;
 /// Entries of the jump cache.
-pub const JUMPS: usize = 1024;
+pub const JUMPS: usize = 4096;
 
 /// A translated page. `repr(C)` and at a fixed place, so that emitted code can check it inline.
 #[repr(C)]
