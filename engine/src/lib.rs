@@ -22,6 +22,7 @@ pub mod fetch;
 pub mod image;
 pub mod image_source;
 pub mod layer;
+pub mod lesson;
 pub mod network;
 pub mod networking;
 pub mod pipe;

@@ -50,6 +50,13 @@ fn option(options: &JsValue, name: &str) -> JsValue {
     Reflect::get(options, &name.into()).unwrap_or_default()
 }
 
+impl BottleshipEngine {
+    /// The host.
+    pub fn host(&self) -> DockerHost {
+        self.host.clone()
+    }
+}
+
 #[wasm_bindgen]
 impl BottleshipEngine {
     /// Starts a host: `store` is the database's name, empty to keep nothing; `rootfs` a tar; `site` the address whose

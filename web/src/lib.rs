@@ -4,6 +4,7 @@
 
 pub mod engine;
 pub mod host;
+pub mod lesson;
 pub mod port;
 pub mod waker;
 

@@ -113,6 +113,11 @@ async fn open(engine: &Engine, container: &Container) -> Result<Files, ApiError>
     })
 }
 
+/// A container's file tree with its volumes and bind mounts, to look at.
+pub async fn mounts(engine: &Engine, container: &Container) -> Result<Rc<MountNs>, ApiError> {
+    Ok(open(engine, container).await?.mounts)
+}
+
 fn not_found(path: &str, reference: &str) -> ApiError {
     ApiError::not_found(format!(
         "Could not find the file {path} in container {reference}"

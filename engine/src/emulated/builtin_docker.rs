@@ -18,6 +18,7 @@ use crate::cli::{
     TransportError,
 };
 use crate::engine::{Engine, WeakEngine};
+use crate::lesson::{CommandLog, Running, UNLOGGED};
 
 /// What the program's file holds.
 pub const PROGRAM: &[u8] = b"#!/builtin/docker\n";
@@ -35,20 +36,28 @@ const CAUGHT: [Signal; 8] = [
 ];
 
 /// Makes the program available in a kernel.
-pub fn register(kernel: &Kernel, engine: &Engine) {
+pub fn register(kernel: &Kernel, engine: &Engine, log: &Rc<CommandLog>) {
     let engine = engine.downgrade();
+    let log = log.clone();
     kernel.register_builtin(
         "docker",
         Rc::new(move |sys: Sys| {
-            let engine = engine.clone();
+            let (engine, log) = (engine.clone(), log.clone());
             Box::pin(async move {
                 let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
                 let argv: Vec<String> = sys.argv().iter().map(text).collect();
+                let logged = sys.var(UNLOGGED).is_none();
+                let now = sys.now().0 / 1_000_000;
                 let host = Process {
                     sys,
                     catching: Cell::new(false),
+                    running: logged.then(|| log.begin(now, &argv)),
                 };
-                cli::run(&argv, &host, &InProcess(engine)).await
+                let exit = cli::run(&argv, &host, &InProcess(engine)).await;
+                if let Some(running) = host.running {
+                    running.end(exit);
+                }
+                exit
             })
         }),
     );
@@ -71,6 +80,8 @@ impl Transport for InProcess {
 struct Process {
     sys: Sys,
     catching: Cell<bool>,
+    /// Its entry in the log, if it has one.
+    running: Option<Running>,
 }
 
 fn error(errno: Errno) -> HostError {
@@ -188,6 +199,9 @@ impl Host for Process {
     }
 
     async fn write(&self, stream: Stream, data: &[u8]) -> HostResult<()> {
+        if let (Stream::Stderr, Some(running)) = (stream, &self.running) {
+            running.wrote_error(data);
+        }
         self.sys.write_all(fd(stream), data).await.map_err(error)
     }
 

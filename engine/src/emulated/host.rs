@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::executor::RunState;
 use crate::layer::{Decompressor, Limits, apply};
+use crate::lesson::CommandLog;
 use crate::snapshot::SnapshotError;
 use crate::store::{Op, StoreError};
 
@@ -59,6 +60,7 @@ struct Inner {
     stored: Cell<u64>,
     config: HostConfig,
     mounts: Rc<MountNs>,
+    commands: Rc<CommandLog>,
 }
 
 /// Why a host could not be booted.
@@ -130,7 +132,8 @@ impl DockerHost {
             Rc::new(HostRoot::new(root)),
             config,
         )?;
-        builtin_docker::register(&kernel, &engine);
+        let commands = Rc::new(CommandLog::default());
+        builtin_docker::register(&kernel, &engine, &commands);
 
         let stored = Cell::new(upper.generation());
         let this = DockerHost(Rc::new(Inner {
@@ -140,6 +143,7 @@ impl DockerHost {
             stored,
             config: host,
             mounts,
+            commands,
         }));
         this.keep();
         Ok(this)
@@ -148,6 +152,11 @@ impl DockerHost {
     /// The engine.
     pub fn engine(&self) -> &Engine {
         &self.0.engine
+    }
+
+    /// The `docker` commands that were entered.
+    pub fn commands(&self) -> &CommandLog {
+        &self.0.commands
     }
 
     /// The kernel.

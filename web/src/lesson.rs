@@ -1,0 +1,132 @@
+//! A lesson for the page: [`bottleship_engine::lesson::format`] with answers as JSON, which its types describe.
+
+use std::cell::RefCell;
+
+use bottleship_engine::clock::Clock;
+use bottleship_engine::emulated::DockerHost;
+use bottleship_engine::lesson::format::{Lesson, LessonError, Progress, Seed, Session, What};
+use bottleship_engine::lesson::{HostWorld, set_up};
+use serde::Serialize;
+use wasm_bindgen::prelude::{JsError, JsValue, wasm_bindgen};
+
+use crate::engine::BottleshipEngine;
+use crate::port::PageClock;
+
+/// A lesson that is being taken on a Docker host. All answers are JSON texts.
+#[wasm_bindgen]
+pub struct BottleshipLesson {
+    host: DockerHost,
+    session: RefCell<Session>,
+}
+
+/// An error with `line`, so that an editor can point at it.
+fn lesson_error(error: LessonError) -> JsValue {
+    let value: JsValue = JsError::new(&error.to_string()).into();
+    // Setting a property of a new error can't fail.
+    let _ = js_sys::Reflect::set(&value, &"line".into(), &error.line.into());
+    value
+}
+
+fn json(value: &impl Serialize) -> Result<String, JsValue> {
+    serde_json::to_string(value).map_err(|error| JsError::new(&error.to_string()).into())
+}
+
+fn failed(error: impl std::fmt::Display) -> JsValue {
+    JsError::new(&error.to_string()).into()
+}
+
+/// Milliseconds since 1970.
+fn now() -> u64 {
+    u64::try_from(PageClock.now().nanos() / 1_000_000).unwrap_or_default()
+}
+
+#[wasm_bindgen]
+impl BottleshipLesson {
+    /// Reads a lesson's file in the variant of a seed. `translation` is another language's file or nothing; `progress`
+    /// is what [`BottleshipLesson::progress`] gave, or nothing. Throws an error with `line`.
+    pub fn load(
+        engine: &BottleshipEngine,
+        source: &str,
+        seed: &str,
+        translation: Option<String>,
+        progress: Option<String>,
+    ) -> Result<BottleshipLesson, JsValue> {
+        let mut lesson = Lesson::parse(source, &Seed::new(seed)).map_err(lesson_error)?;
+        if let Some(translation) = translation {
+            lesson = lesson.translate(&translation).map_err(lesson_error)?;
+        }
+        // What an older or a newer page kept is begun again.
+        let progress: Progress = progress
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .unwrap_or_default();
+        Ok(BottleshipLesson {
+            host: engine.host(),
+            session: RefCell::new(Session::new(lesson, progress)),
+        })
+    }
+
+    /// What is shown: `Model`.
+    pub fn model(&self) -> Result<String, JsValue> {
+        json(&self.session.borrow().lesson().model())
+    }
+
+    /// Begins, or begins again: writes the lesson's files and runs its start lines. The host should be fresh.
+    pub async fn start(&self) -> Result<(), JsValue> {
+        let setup = self.session.borrow().lesson().start.clone();
+        set_up(&self.host, &setup).await.map_err(failed)?;
+        self.session.borrow_mut().start(now());
+        Ok(())
+    }
+
+    /// What is known without looking at the host: `State`.
+    pub fn state(&self) -> Result<String, JsValue> {
+        json(&self.session.borrow().state())
+    }
+
+    /// Looks at the host: `State`, with checks, nudges and news.
+    pub async fn evaluate(&self) -> Result<String, JsValue> {
+        // The session is not borrowed while the host is looked at: a hint may be asked for meanwhile.
+        let mut session = self.session.borrow().clone();
+        let before = session.progress().events.len();
+        let state = session.evaluate(&HostWorld(self.host.clone()), now()).await;
+        let found = session.progress().events.get(before..).unwrap_or_default();
+        let mut current = self.session.borrow_mut();
+        let since = current.progress().events.get(before..).unwrap_or_default();
+        if !since.iter().any(|event| event.what == What::Started) {
+            current.add(found);
+        }
+        json(&state)
+    }
+
+    /// The next hint of a task, inlines, or nothing.
+    pub fn hint(&self, task: &str) -> Result<Option<String>, JsValue> {
+        let hint = self.session.borrow_mut().hint(task, now());
+        hint.as_ref().map(json).transpose()
+    }
+
+    /// A task's solution, lines of a shell.
+    pub fn solution(&self, task: &str) -> Option<String> {
+        self.session.borrow_mut().solution(task, now())
+    }
+
+    /// Goes on without a task; whether it was open.
+    pub fn skip(&self, task: &str) -> bool {
+        self.session.borrow_mut().skip(task, now())
+    }
+
+    /// Answers a question: `Reply`.
+    pub fn answer(&self, quiz: usize, chosen: &[usize]) -> Result<String, JsValue> {
+        let reply = self.session.borrow_mut().answer(quiz, chosen, now());
+        json(&reply.map_err(lesson_error)?)
+    }
+
+    /// What to keep between visits.
+    pub fn progress(&self) -> Result<String, JsValue> {
+        json(self.session.borrow().progress())
+    }
+
+    /// The `docker` commands entered since the start: `Entry`s.
+    pub fn commands(&self) -> Result<String, JsValue> {
+        json(&self.host.commands().entries())
+    }
+}
