@@ -8,6 +8,7 @@ use futures::FutureExt;
 use futures::future::{LocalBoxFuture, Shared};
 
 use crate::api::{self, ApiError};
+use crate::build::Builds;
 use crate::clock::{Clock, Entropy, random_id};
 use crate::config::Config;
 use crate::container::Containers;
@@ -62,6 +63,7 @@ struct Inner {
     networks: Networks,
     volumes: Volumes,
     images: Images,
+    builds: Builds,
     loaded: Shared<LocalBoxFuture<'static, Result<(), ApiError>>>,
 }
 
@@ -103,6 +105,7 @@ impl Engine {
                 networks: Networks::default(),
                 volumes: Volumes::default(),
                 images,
+                builds: Builds::default(),
                 loaded: load.shared(),
             }
         }));
@@ -153,6 +156,11 @@ impl Engine {
     /// The images.
     pub fn images(&self) -> &Images {
         &self.0.images
+    }
+
+    /// The builds, for who watches them.
+    pub fn builds(&self) -> &Builds {
+        &self.0.builds
     }
 
     /// The containers, as far as images care.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 
 use futures::channel::oneshot;
@@ -56,23 +56,33 @@ struct ReadyQueue {
 }
 
 impl Ready {
+    fn queue(&self) -> MutexGuard<'_, ReadyQueue> {
+        self.queue.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
     fn push(&self, id: TaskId) {
-        let host = {
-            let mut queue = self.queue.lock().unwrap_or_else(|e| e.into_inner());
-            queue.tasks.push_back(id);
-            queue.host.clone()
-        };
+        self.queue().tasks.push_back(id);
+        self.wake_host();
+    }
+
+    fn wake_host(&self) {
+        let host = self.queue().host.clone();
         if let Some(host) = host {
             host.wake();
         }
     }
 
     fn pop(&self) -> Option<TaskId> {
-        self.queue
-            .lock()
-            .unwrap_or_else(|e| e.into_inner())
-            .tasks
-            .pop_front()
+        self.queue().tasks.pop_front()
+    }
+}
+
+/// Has the host run the engine again, for what no task waits for.
+struct HostWaker(Arc<Ready>);
+
+impl Wake for HostWaker {
+    fn wake(self: Arc<Self>) {
+        self.0.wake_host();
     }
 }
 
@@ -129,12 +139,12 @@ impl Executor {
 
     /// Wakes the host's waker whenever a task becomes ready outside of a run.
     pub fn set_host_waker(&self, waker: Waker) {
-        self.0
-            .ready
-            .queue
-            .lock()
-            .unwrap_or_else(|e| e.into_inner())
-            .host = Some(waker);
+        self.0.ready.queue().host = Some(waker);
+    }
+
+    /// Wakes the host, whichever waker it has set by then.
+    pub fn host_waker(&self) -> Waker {
+        Waker::from(Arc::new(HostWaker(self.0.ready.clone())))
     }
 
     /// Starts a future; it is dropped when it completes.

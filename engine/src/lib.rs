@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod browse;
 pub mod build;
 pub mod cli;
 pub mod clock;

@@ -118,6 +118,9 @@ pub trait Snapshotter {
     /// A read-only tree of a layer, without a key.
     async fn view(&self, layer: Option<&ChainId>) -> Result<InodeRef, SnapshotError>;
 
+    /// A layer's own tree, without what is below it, in the kernel's overlayfs format. Nothing in it may be changed.
+    async fn layer_tree(&self, layer: &ChainId) -> Result<InodeRef, SnapshotError>;
+
     /// The tree of an active snapshot.
     async fn rootfs(&self, key: &str) -> Result<RootFs, SnapshotError>;
 

@@ -6,7 +6,9 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use bottleship_engine::api::stdcopy::StdStream;
 use bottleship_engine::api::types::Timestamp;
+use bottleship_engine::browse::{self, Of};
 use bottleship_engine::clock::{Clock, SeededEntropy};
 use bottleship_engine::emulated::{DockerHost, HostConfig, Output, Outside};
 use bottleship_engine::fetch::NoFetch;
@@ -324,6 +326,156 @@ fn the_host_its_images_and_containers_survive_a_crash() {
         bench.ok("docker commit kept again > /dev/null; docker run --rm again cat /file"),
         "kept\n"
     );
+}
+
+/// Names in a listing, `!` before whiteouts, with the layer they come from.
+fn names(bench: &Bench, of: Of<'static>, path: &'static str, layers: &[String]) -> Vec<String> {
+    let host = bench.host.clone();
+    let listing = drive(&bench.host, async move {
+        browse::list(host.engine(), of, path, 100).await
+    });
+    let show = |entry: browse::Entry| {
+        let layer = entry.layer.map(|layer| layer.as_str().to_owned());
+        let at = layer.and_then(|layer| layers.iter().position(|known| *known == layer));
+        let mark = if entry.whiteout { "!" } else { "" };
+        let at = at.map_or("own".into(), |at| at.to_string());
+        format!("{mark}{} {at}", String::from_utf8_lossy(&entry.name))
+    };
+    listing.expect(path).entries.into_iter().map(show).collect()
+}
+
+#[test]
+fn layers_images_and_containers_can_be_looked_into() {
+    let Some(bench) = Bench::new() else { return };
+    bench.ok("docker run --name first busybox sh -c 'rm /etc/group; echo new > /etc/new; busybox ln -s new /etc/link'");
+    bench.ok("docker commit first two > /dev/null");
+    bench.ok(
+        "docker run --name second two sh -c 'rm /etc/new; echo mine > /etc/mine; echo x >> /etc/passwd'",
+    );
+    let layers: Vec<String> = bench
+        .ok("docker inspect -f '{{range .RootFS.Layers}}{{println .}}{{end}}' two")
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(layers.len(), 2);
+    let top: &'static str = layers[1].clone().leak();
+    let image = names(&bench, Of::Image("two"), "/etc", &layers);
+    for wanted in ["link 1", "new 1", "passwd 0"] {
+        assert!(image.contains(&wanted.to_owned()), "{wanted}: {image:?}");
+    }
+    assert!(!image.iter().any(|name| name.contains("group")));
+    let layer = names(&bench, Of::Layer(top), "/etc/", &layers);
+    assert_eq!(layer, ["!group 1", "link 1", "new 1"]);
+    let container = names(&bench, Of::Container("second"), "etc", &layers);
+    for wanted in ["link 1", "mine own", "passwd own"] {
+        assert!(
+            container.contains(&wanted.to_owned()),
+            "{wanted}: {container:?}"
+        );
+    }
+    assert!(!container.iter().any(|name| name.starts_with("new")));
+
+    let read = |of, path: &'static str, max| {
+        let host = bench.host.clone();
+        drive(&bench.host, async move {
+            browse::read(host.engine(), of, path, max).await
+        })
+    };
+    let content = read(Of::Container("second"), "/etc/mine", 3).expect("a file");
+    assert_eq!((&content.data[..], content.size), (&b"min"[..], 5));
+    let failures = [
+        (
+            Of::Image("two"),
+            "/etc/link",
+            "/etc/link: not a regular file",
+        ),
+        (Of::Image("two"), "/etc", "/etc: Is a directory"),
+        (
+            Of::Image("two"),
+            "/etc/../bin/sh",
+            "/etc/../bin/sh: Invalid argument",
+        ),
+        (
+            Of::Image("two"),
+            "/etc/group",
+            "/etc/group: No such file or directory",
+        ),
+        (Of::Layer("sha256:0"), "/", "No such layer: sha256:0"),
+        (Of::Container("nosuch"), "/", "No such container: nosuch"),
+    ];
+    for (of, path, message) in failures {
+        let error = read(of, path, 10).expect_err(path);
+        assert_eq!(error.message, message);
+    }
+    let host = bench.host.clone();
+    let some = drive(&bench.host, async move {
+        browse::list(host.engine(), Of::Image("two"), "/bin", 2).await
+    });
+    let some = some.expect("a directory");
+    assert_eq!((some.entries.len(), some.more), (2, true));
+}
+
+#[test]
+fn output_is_handed_over_as_it_comes_and_a_command_can_be_ended() {
+    let Some(bench) = Bench::on(Rc::new(MemoryStore::default())) else {
+        return;
+    };
+    let (cancel, cancelled) = futures::channel::oneshot::channel::<()>();
+    let cancel = RefCell::new(Some(cancel));
+    let host = bench.host.clone();
+    let run = async move {
+        let seen = RefCell::new(Vec::new());
+        // The line ends only because its output was seen before it did.
+        let line = "echo one; echo two >&2; yes | sed 's/y/more/' & sleep 1000";
+        let take = async |stream, data: &[u8]| {
+            if stream == StdStream::Stdout && data.starts_with(b"more") {
+                drop(cancel.take());
+            } else {
+                seen.borrow_mut().push((stream, data.to_vec()));
+            }
+        };
+        let ended = async {
+            let _ = cancelled.await;
+        };
+        let code = host.exec_streaming(line, take, ended).await;
+        (code, seen.into_inner())
+    };
+    let (code, mut seen) = drive(&bench.host, run);
+    seen.truncate(2);
+    seen.sort();
+    let wanted = [
+        (StdStream::Stdout, b"one\n".to_vec()),
+        (StdStream::Stderr, b"two\n".to_vec()),
+    ];
+    assert_eq!((code, &seen[..]), (Ok(143), &wanted[..]));
+}
+
+#[test]
+fn a_watched_build_tells_of_its_steps_and_why_they_were_done() {
+    let Some(bench) = Bench::new() else { return };
+    let steps: Rc<RefCell<Vec<String>>> = Rc::default();
+    let log = steps.clone();
+    bench.host.engine().builds().watch(move |step| {
+        let report = &step.report;
+        let cache = serde_json::to_string(&report.cache).unwrap_or_default();
+        let tags = step.tags.join(",");
+        log.borrow_mut().push(format!(
+            "{} {tags} {}/{} {cache}",
+            step.build, report.step, report.total
+        ));
+    });
+    bench.ok("mkdir b; printf 'FROM busybox\\nRUN echo 1 > 1\\nCOPY a .\\n' > b/Dockerfile; echo a > b/a");
+    bench.ok("docker build -q -t shop b > /dev/null");
+    steps.borrow_mut().clear();
+    bench.ok("echo b > b/a; docker build -q -t shop b > /dev/null");
+    let steps = steps.borrow();
+    let of = |from: &str| {
+        steps
+            .iter()
+            .any(|step| step.starts_with("2 shop:latest") && step.contains(from))
+    };
+    assert!(of("\"outcome\":\"hit\""), "{steps:?}");
+    assert!(of("\"reason\":\"files\""), "{steps:?}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 // window.bottleship: the Docker host for scripts on the page.
 
 /** @import { Host } from './host.js' */
-/** @import { Entry, ExecResult } from './protocol.js' */
+/** @import { Entry, ExecResult, TreeEntry, TreeOf } from './protocol.js' */
 
 /**
  * @param {Host} host
@@ -17,16 +17,27 @@ export function createApi(host, page) {
     /** Settled when the host's shell answers. */
     ready,
     /**
-     * Runs a line in a shell of the Docker host; standard input is empty.
-     * @param {string} line @returns {Promise<ExecResult>}
+     * Runs a line in a shell of the Docker host; standard input is empty. With `onOutput`, the output goes there piece
+     * by piece as it comes, and `stdout` and `stderr` of the result are empty. When `signal` aborts, the line's
+     * processes get SIGTERM; the result then has their exit code.
+     * @param {string} line
+     * @param {{ onOutput?: (text: string, stream: 'stdout' | 'stderr') => void, signal?: AbortSignal }} [options]
+     * @returns {Promise<ExecResult>}
      */
-    exec: async (line) => {
+    exec: async (line, { onOutput, signal } = {}) => {
       await ready;
-      return host.call('exec', String(line));
+      if (!onOutput) return host.exec(String(line), { signal });
+      const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
+      const tell = (/** @type {'stdout' | 'stderr'} */ stream, /** @type {string} */ text) => text && onOutput(text, stream);
+      const result = await host.exec(String(line), { signal, onPiece: (stream, data) => void tell(stream, decoders[stream].decode(data, { stream: true })) });
+      // A character that was begun and never ended.
+      for (const stream of /** @type {const} */ (['stdout', 'stderr'])) tell(stream, decoders[stream].decode());
+      return result;
     },
     /**
-     * Calls `listener` on each event: `state` ({state, message}), `docker` (an event of the Engine API).
-     * @param {'state' | 'docker'} event @param {(detail: any) => void} listener
+     * Calls `listener` on each event: `state` ({state, message}), `docker` (an event of the Engine API), `build-step`
+     * (a BuildStep of protocol.js: what the cache had for the step, and why).
+     * @param {'state' | 'docker' | 'build-step'} event @param {(detail: any) => void} listener
      * @returns {() => void} ends it
      */
     on: (event, listener) => host.on(event, listener),
@@ -44,6 +55,21 @@ export function createApi(host, page) {
       },
       /** @param {string} path @returns {Promise<Entry[]>} */
       list: async (path) => (await ready, host.call('list', path)),
+    }),
+    /** What is in layers, images and containers; paths are absolute and taken literally, no link is followed. */
+    tree: Object.freeze({
+      /**
+       * A directory's entries, by name.
+       * @param {TreeOf} of @param {string} path @param {{ max?: number }} [options] at most 10 000
+       * @returns {Promise<{ entries: TreeEntry[], more: boolean }>}
+       */
+      list: async (of, path, { max = 1000 } = {}) => (await ready, host.call('treeList', of, path, max)),
+      /**
+       * The beginning of a regular file, and its size in bytes.
+       * @param {TreeOf} of @param {string} path @param {{ max?: number }} [options] at most 16 MiB
+       * @returns {Promise<{ data: Uint8Array, size: number }>}
+       */
+      readFile: async (of, path, { max = 1 << 20 } = {}) => (await ready, host.call('treeRead', of, path, max)),
     }),
     /**
      * One request of the Docker Engine API.

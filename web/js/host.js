@@ -1,7 +1,7 @@
 // The page's end of the worker: promises, streams and events instead of messages.
 import { scriptUrl } from './trusted.js';
 
-/** @import { Calls, FromWorker, State, ToWorker } from './protocol.js' */
+/** @import { Calls, ExecResult, FromWorker, State, ToWorker } from './protocol.js' */
 
 /**
  * @typedef {object} ApiResponse
@@ -15,6 +15,7 @@ import { scriptUrl } from './trusted.js';
  * @property {ApiResponse} [response]
  * @property {(data: Uint8Array) => void} [onChunk]
  * @property {(status: number, headers: [string, string][]) => void} [onHead]
+ * @property {(stream: 'stdout' | 'stderr', data: Uint8Array) => void} [onPiece]
  */
 
 /** An answer of the Engine API that is an error, with Docker's message. */
@@ -97,6 +98,7 @@ export class Host {
       this.#terminals.delete(m.term);
       return terminal?.closed(m.exitCode);
     }
+    if (m.t === 'event') return this.emit(m.name, m.detail);
     const p = this.#pending.get(m.id);
     if (!p) return;
     switch (m.t) {
@@ -107,6 +109,13 @@ export class Host {
       case 'chunk':
         if (p.onChunk) p.onChunk(m.data);
         else p.response?.chunks.push(m.data);
+        break;
+      case 'piece':
+        try {
+          p.onPiece?.(m.stream, m.data);
+        } finally {
+          this.post({ t: 'taken', id: m.id, bytes: m.data.length });
+        }
         break;
       case 'result':
         this.#pending.delete(m.id);
@@ -132,6 +141,24 @@ export class Host {
       if (name === 'writeFile') this.emit('wrote', { path: args[0], data: /** @type {Uint8Array} */ (args[1]).slice() });
       const transfer = args.filter((a) => a instanceof Uint8Array).map((a) => /** @type {Uint8Array<ArrayBuffer>} */ (a).buffer);
       this.post({ t: 'call', id, name, args }, transfer);
+    });
+  }
+
+  /**
+   * Runs a line in a shell of the host, standard input empty.
+   * @param {string} line
+   * @param {{ onPiece?: (stream: 'stdout' | 'stderr', data: Uint8Array) => void, signal?: AbortSignal }} [options]
+   * @returns {Promise<ExecResult>}
+   */
+  exec(line, { onPiece, signal } = {}) {
+    const id = this.#next++;
+    return new Promise((resolve, reject) => {
+      if (!this.#worker) return reject(new Error('the Docker host is not running'));
+      this.#pending.set(id, { resolve, reject, onPiece });
+      this.post({ t: 'exec', id, line, stream: !!onPiece });
+      const cancel = () => this.#pending.has(id) && this.post({ t: 'cancel', id });
+      if (signal?.aborted) cancel();
+      signal?.addEventListener('abort', cancel, { once: true });
     });
   }
 

@@ -6,8 +6,10 @@
  *   page → boot        → worker takes the store's lock, starts the engine, posts `state` until it is `ready`
  *   page → open        → worker opens a pty with a shell on it and posts `out` as it speaks, `closed` when it ends
  *   page → call, api   → worker posts `result` or `failed`; for `api` first `head`, then `chunk`s
+ *   page → exec        → as `call`; with `stream` first `piece`s of the line's output, each answered by `taken`
  * The page answers every `out` with `ack`: what is not acknowledged (at most WINDOW bytes a terminal) is not read from
- * the pty, so that a program that prints without end waits instead of filling memory.
+ * the pty, so that a program that prints without end waits instead of filling memory. The same holds for `piece`.
+ * Events come unasked: `event` with a name and a detail (Events).
  *
  * @typedef {{ t: 'boot', module: WebAssembly.Module | null, rootfs: ArrayBuffer | null, store: string, steal: boolean }} Boot
  *   `module`: the compiled engine. `rootfs`: the host's root file system as a tar. `store`: the IndexedDB database's
@@ -20,8 +22,12 @@
  * @typedef {{ t: 'call', id: number, name: keyof Calls, args: unknown[] }} Call
  * @typedef {{ t: 'api', id: number, method: string, path: string, headers: [string, string][], body: Uint8Array | null }} Api
  *   one request of the Docker Engine API
- * @typedef {{ t: 'cancel', id: number }} Cancel  the answer to `call` or `api` is not wanted any more
- * @typedef {Boot | Open | Input | Resize | Close | Ack | Call | Api | Cancel} ToWorker
+ * @typedef {{ t: 'exec', id: number, line: string, stream: boolean }} Exec  runs a line in a shell of the host, standard
+ *   input empty; answered by an ExecResult. `stream`: the output comes as `piece`s and not in the result.
+ * @typedef {{ t: 'taken', id: number, bytes: number }} Taken
+ * @typedef {{ t: 'cancel', id: number }} Cancel  the answer to `api` is not wanted any more; the processes of `exec` are
+ *   asked to end (SIGTERM), and it is answered when they did
+ * @typedef {Boot | Open | Input | Resize | Close | Ack | Call | Api | Exec | Taken | Cancel} ToWorker
  *
  * @typedef {{ t: 'state', state: 'starting' | 'ready' | 'taken' | 'lost' | 'stopped', message?: string, fresh?: boolean }} State
  *   `taken`: another tab has the store. `lost`: another tab took it. `stopped`: the engine failed, `message` says how.
@@ -32,13 +38,48 @@
  * @typedef {{ t: 'failed', id: number, message: string }} Failed
  * @typedef {{ t: 'head', id: number, status: number, headers: [string, string][] }} Head
  * @typedef {{ t: 'chunk', id: number, data: Uint8Array }} Chunk
- * @typedef {State | Output | Closed | Result | Failed | Head | Chunk} FromWorker
+ * @typedef {{ t: 'piece', id: number, stream: 'stdout' | 'stderr', data: Uint8Array }} Piece
+ * @typedef {{ t: 'event', name: keyof Events, detail: unknown }} Event
+ * @typedef {State | Output | Closed | Result | Failed | Head | Chunk | Piece | Event} FromWorker
  *
  * @typedef {object} ExecResult
  * @property {number} exitCode
  * @property {string} stdout
  * @property {string} stderr
  * @property {number} ms wall time
+ *
+ * @typedef {object} BuildStep a step of a build, when it is done; a step that fails has none
+ * @property {number} build number of the build, from 1 for the first since the host started
+ * @property {string[]} tags names that the build gives the image: `shop:1.0`
+ * @property {number} step its number, from 1
+ * @property {number} total how many steps the build has
+ * @property {string} name the instruction as the build's progress names it
+ * @property {[number, number] | null} lines first and last line in the Dockerfile
+ * @property {{ outcome: 'hit' } | { outcome: 'none' } | { outcome: 'miss', detail: string,
+ *   reason: 'disabled' | 'earlierStep' | 'files' | 'buildArgument' | 'instruction' | 'newBase' }} cache
+ *   `hit`: it was done before. `none`: the cache has nothing to do with it. `miss`: done anew; which input changed, and
+ *   the same in words.
+ * @property {string} result chain id of the layer (BuildKit) or id of the image (classic) that it made or found
+ *
+ * @typedef {object} Events
+ * @property {BuildStep} build-step
+ *
+ * @typedef {{ layer: string } | { image: string } | { container: string }} TreeOf
+ *   what is looked into: a layer alone by its diff id or chain id, with its whiteouts; an image by name or id, its
+ *   layers joined; a container by name or id, its image's layers and its own changes joined
+ *
+ * @typedef {object} TreeEntry
+ * @property {string} name
+ * @property {'file' | 'dir' | 'symlink' | 'whiteout' | 'other'} type `whiteout` (in a layer): what is so called below is
+ *   removed
+ * @property {number} size bytes
+ * @property {number} mode permission bits
+ * @property {number} uid
+ * @property {number} gid
+ * @property {number} mtime milliseconds since 1970
+ * @property {string | null} target where a symbolic link points
+ * @property {boolean} opaque (in a layer) a directory that hides what the layers below have in its place
+ * @property {string | null} layer diff id of the topmost layer that has it; null for what is a container's own
  *
  * @typedef {object} Entry a directory's entry
  * @property {string} name
@@ -48,7 +89,11 @@
  * @property {number} mtime milliseconds since 1970
  *
  * @typedef {object} Calls what `call` can ask, with arguments and answer; paths are absolute, in the host's file system
- * @property {(line: string) => ExecResult} exec runs a line in a shell of the host, standard input empty
+ * @property {(of: TreeOf, path: string, max: number) => { entries: TreeEntry[], more: boolean }} treeList
+ *   a directory's entries by name, at most `max` of them (and 10 000); `more`: there are more. Paths are absolute and
+ *   taken literally, no link is followed.
+ * @property {(of: TreeOf, path: string, max: number) => { data: Uint8Array, size: number }} treeRead the first `max`
+ *   bytes (at most 16 MiB) of a regular file, and how many it has
  * @property {(path: string) => Uint8Array} readFile
  * @property {(path: string, data: Uint8Array) => void} writeFile creates or replaces, keeping an existing file's mode
  * @property {(path: string) => Entry[]} list
@@ -74,7 +119,11 @@
  * @property {(term: number, cols: number, rows: number) => void} resize
  * @property {(term: number) => void} close
  * @property {(term: number) => number | undefined} exited the exit code once the shell has ended and all was read
- * @property {(line: string) => Promise<{ exitCode: number, stdout: string, stderr: string }>} exec
+ * @property {(id: number, line: string, out?: (fd: 1 | 2, data: Uint8Array) => Promise<void> | undefined) =>
+ *   Promise<{ exitCode: number, stdout: string, stderr: string }>} exec with `out` the output goes there, and the
+ *   engine waits for the promise before it reads on
+ * @property {(kind: string, name: string, path: string, max: number) => Promise<{ entries: TreeEntry[], more: boolean }>} treeList
+ * @property {(kind: string, name: string, path: string, max: number) => Promise<{ data: Uint8Array, size: number }>} treeRead
  * @property {(id: number, method: string, path: string, headers: [string, string][], body: Uint8Array | undefined,
  *   head: (status: number, headers: [string, string][]) => void, chunk: (data: Uint8Array) => void) => Promise<void>} request
  * @property {(id: number) => void} cancel
@@ -88,8 +137,9 @@
  * @property {() => Promise<void>} save writes what is not written yet
  *
  * @typedef {object} EngineClass
- * @property {(options: { store: string, rootfs?: Uint8Array, site: string }, wake: () => void) =>
- *   Promise<Engine>} start `wake` is called when something became runnable; `site` has a registry at /v2/
+ * @property {(options: { store: string, rootfs?: Uint8Array, site: string, buildStep?: (step: BuildStep) => void },
+ *   wake: () => void) => Promise<Engine>} start `wake` is called when something became runnable; `site` has a registry
+ *   at /v2/
  */
 
 /** Bytes of a terminal's output that may be on their way to the page. */

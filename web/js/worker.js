@@ -21,6 +21,8 @@ const terminals = new Map();
 let storeName = '';
 /** @type {Set<number>} */
 const requests = new Set();
+/** Commands whose output is streamed: bytes not taken yet, and what goes on when they are. @type {Map<number, { untaken: number, go: (() => void) | null }>} */
+const streams = new Map();
 
 /** @param {FromWorker} message @param {ArrayBufferLike[]} [transfer] */
 function post(message, transfer) {
@@ -191,7 +193,7 @@ async function boot({ module, rootfs, store, steal }) {
     if (!free) return post({ t: 'state', state: 'taken' });
     const fresh = !store || !(await indexedDB.databases?.())?.some((d) => d.name === store);
     wasm = await init({ module_or_path: module ?? undefined });
-    const options = { store, rootfs: rootfs ? new Uint8Array(rootfs) : undefined, site: new URL('..', location.href).href };
+    const options = { store, rootfs: rootfs ? new Uint8Array(rootfs) : undefined, site: new URL('..', location.href).href, buildStep };
     engine = await /** @type {EngineClass} */ (/** @type {unknown} */ (BottleshipEngine)).start(options, wake);
     post({ t: 'state', state: 'ready', fresh });
     wake();
@@ -200,19 +202,21 @@ async function boot({ module, rootfs, store, steal }) {
   }
 }
 
+/** @param {unknown} detail */
+const buildStep = (detail) => post({ t: 'event', name: 'build-step', detail });
+
 // Calls ---------------------------------------------------------------------------------------------------------------
 
 /** @param {Extract<ToWorker, { t: 'call' }>} message */
 async function call({ id, name, args }) {
   if (!engine) return post({ t: 'failed', id, message: 'the Docker host is not running' });
   try {
-    const began = performance.now();
-    touched ||= name === 'exec' || name === 'writeFile' || name === 'makeDir' || name === 'remove' || name === 'rename';
+    touched ||= name === 'writeFile' || name === 'makeDir' || name === 'remove' || name === 'rename';
     const pending = name in own ? own[name](engine, ...args) : /** @type {any} */ (engine)[name](...args);
     wake();
-    let value = await pending;
-    if (name === 'exec') value = { exitCode: value.exitCode, stdout: value.stdout, stderr: value.stderr, ms: performance.now() - began };
-    post({ t: 'result', id, value }, value instanceof Uint8Array ? [value.buffer] : []);
+    const value = await pending;
+    const bytes = value instanceof Uint8Array ? value : value?.data;
+    post({ t: 'result', id, value }, bytes instanceof Uint8Array ? [bytes.buffer] : []);
   } catch (error) {
     post({ t: 'failed', id, message: text(error) });
   }
@@ -227,7 +231,59 @@ const own = {
   },
   keep: () => timeTravel().take(),
   go: (_, id) => go(id),
+  treeList: (from, of, path, max) => from.treeList(...named(of), path, max),
+  treeRead: (from, of, path, max) => from.treeRead(...named(of), path, max),
 };
+
+/** @param {Record<string, string>} of @returns {[string, string]} */
+function named(of) {
+  const [[kind, name]] = Object.entries(of);
+  return [kind, String(name)];
+}
+
+/** @param {Extract<ToWorker, { t: 'exec' }>} message */
+async function exec({ id, line, stream }) {
+  if (!engine) return post({ t: 'failed', id, message: 'the Docker host is not running' });
+  try {
+    const began = performance.now();
+    touched = true;
+    requests.add(id);
+    const done = engine.exec(id, line, stream ? streamTo(id) : undefined);
+    wake();
+    const { exitCode, stdout, stderr } = await done;
+    post({ t: 'result', id, value: { exitCode, stdout, stderr, ms: performance.now() - began } });
+  } catch (error) {
+    post({ t: 'failed', id, message: text(error) });
+  } finally {
+    requests.delete(id);
+    streams.delete(id);
+  }
+}
+
+/** Posts output, and has a command wait that is too far ahead of the page. @param {number} id */
+function streamTo(id) {
+  /** @type {{ untaken: number, go: (() => void) | null }} */
+  const state = { untaken: 0, go: null };
+  streams.set(id, state);
+  return (/** @type {1 | 2} */ fd, /** @type {Uint8Array} */ data) => {
+    state.untaken += data.length;
+    post({ t: 'piece', id, stream: fd === 2 ? 'stderr' : 'stdout', data }, [data.buffer]);
+    if (state.untaken < WINDOW) return undefined;
+    // Both streams may wait at once.
+    const before = state.go;
+    return new Promise((/** @type {(value: void) => void} */ resolve) => (state.go = () => (before?.(), resolve())));
+  };
+}
+
+/** @param {Extract<ToWorker, { t: 'taken' }>} message */
+function taken({ id, bytes }) {
+  const state = streams.get(id);
+  if (!state) return;
+  state.untaken -= bytes;
+  if (state.untaken >= WINDOW) return;
+  state.go?.();
+  state.go = null;
+}
 
 /** @param {Extract<ToWorker, { t: 'api' }>} message */
 async function api({ id, method, path, headers, body }) {
@@ -265,6 +321,10 @@ function receive(m) {
       return void call(m);
     case 'api':
       return void api(m);
+    case 'exec':
+      return void exec(m);
+    case 'taken':
+      return taken(m);
   }
   if (!engine) return;
   const t = 'term' in m ? terminals.get(m.term) : undefined;

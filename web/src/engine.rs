@@ -4,18 +4,23 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use bottleship_abi::mode::{S_IFDIR, S_IFLNK, S_IFMT, S_IFREG};
 use bottleship_engine::api::{Body, Request};
+use bottleship_engine::browse::{self, Of};
 use bottleship_engine::clock::Clock;
-use bottleship_engine::emulated::{DockerHost, HostConfig, Outside};
+use bottleship_engine::emulated::{DockerHost, HostConfig, Output, Outside};
 use bottleship_engine::store::{MemoryStore, Store};
 use bottleship_engine::{Config, RunState};
+use bottleship_vfs::Time;
 use bytes::Bytes;
 use futures::StreamExt;
+use futures::channel::oneshot;
 use futures::future::{AbortHandle, abortable};
 use http::{HeaderName, HeaderValue, Method};
-use js_sys::{Array, Function, Object, Reflect, Uint8Array};
+use js_sys::{Array, Function, JSON, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::{JsError, JsValue, wasm_bindgen};
+use wasm_bindgen_futures::JsFuture;
 
 use crate::error_text;
 use crate::host::files::{Entry, Files, Kind};
@@ -31,6 +36,7 @@ pub struct BottleshipEngine {
     terminals: RefCell<BTreeMap<u32, Rc<Terminal>>>,
     last: Cell<u32>,
     requests: RefCell<BTreeMap<u32, AbortHandle>>,
+    commands: RefCell<BTreeMap<u32, oneshot::Sender<()>>>,
 }
 
 fn failed(error: impl std::fmt::Display) -> JsError {
@@ -60,7 +66,8 @@ impl BottleshipEngine {
 #[wasm_bindgen]
 impl BottleshipEngine {
     /// Starts a host: `store` is the database's name, empty to keep nothing; `rootfs` a tar; `site` the address whose
-    /// /v2/ is asked for images first. `wake` is called when there is something to run.
+    /// /v2/ is asked for images first; `buildStep` is called with each step of a build. `wake` is called when there is
+    /// something to run.
     pub async fn start(options: JsValue, wake: Function) -> Result<BottleshipEngine, JsError> {
         std::panic::set_hook(Box::new(|info| {
             web_sys::console::error_1(&info.to_string().into());
@@ -94,12 +101,16 @@ impl BottleshipEngine {
             .await
             .map_err(failed)?;
         host.engine().set_waker(waker(wake));
+        if let Some(listener) = option(&options, "buildStep").dyn_ref::<Function>() {
+            watch_builds(&host, listener.clone());
+        }
         Ok(BottleshipEngine {
             host,
             store: page_store,
             terminals: RefCell::default(),
             last: Cell::new(0),
             requests: RefCell::default(),
+            commands: RefCell::default(),
         })
     }
 
@@ -150,8 +161,12 @@ impl BottleshipEngine {
         done.unwrap_or(Ok(()))
     }
 
-    /// The answer to a request is not wanted any more.
+    /// The answer to a request is not wanted any more; a command's processes are asked to end.
     pub fn cancel(&self, id: u32) {
+        if let Some(command) = self.commands.borrow_mut().remove(&id) {
+            // Fails when it has just ended.
+            let _ = command.send(());
+        }
         if let Some(handle) = self.requests.borrow().get(&id) {
             handle.abort();
         }
@@ -217,12 +232,40 @@ impl BottleshipEngine {
         self.terminal(term)?.exited()
     }
 
-    /// Runs a line in a shell.
-    pub async fn exec(&self, line: String) -> Result<JsValue, JsError> {
-        let output = self.host.exec(&line).await.map_err(failed)?;
+    /// Runs a line in a shell. With `out`, its output goes there (1 or 2, bytes) as it comes, and a promise that it
+    /// returns is waited for before there is more; else it is kept.
+    pub async fn exec(
+        &self,
+        id: u32,
+        line: String,
+        out: Option<Function>,
+    ) -> Result<JsValue, JsError> {
+        let (cancel, cancelled) = oneshot::channel();
+        self.commands.borrow_mut().insert(id, cancel);
+        let cancelled = async {
+            if cancelled.await.is_err() {
+                std::future::pending().await
+            }
+        };
+        let kept = RefCell::new(Output::default());
+        let take = async |stream, data: &[u8]| match &out {
+            None => kept.borrow_mut().keep(stream, data),
+            Some(out) => {
+                let bytes = Uint8Array::from(data);
+                let taken = out.call2(&JsValue::NULL, &(stream as u8).into(), &bytes);
+                if let Ok(Ok(promise)) = taken.map(JsCast::dyn_into::<Promise>) {
+                    // However it ends, there is room again.
+                    let _ = JsFuture::from(promise).await;
+                }
+            }
+        };
+        let done = self.host.exec_streaming(&line, take, cancelled).await;
+        self.commands.borrow_mut().remove(&id);
+        let code = done.map_err(failed)?;
+        let output = kept.into_inner();
         let text = |bytes: &[u8]| JsValue::from(String::from_utf8_lossy(bytes).into_owned());
         Ok(object([
-            ("exitCode", output.code.into()),
+            ("exitCode", code.into()),
             ("stdout", text(&output.stdout)),
             ("stderr", text(&output.stderr)),
         ]))
@@ -251,6 +294,43 @@ impl BottleshipEngine {
         Ok(entries.iter().map(entry).collect())
     }
 
+    /// Entries of a directory in a layer, an image or a container (`kind`), at most `max`: `{entries, more}`.
+    #[wasm_bindgen(js_name = treeList)]
+    pub async fn tree_list(
+        &self,
+        kind: &str,
+        name: &str,
+        path: &str,
+        max: f64,
+    ) -> Result<JsValue, JsError> {
+        let of = of(kind, name)?;
+        let listing = browse::list(self.host.engine(), of, path, max as usize).await;
+        let listing = listing.map_err(failed)?;
+        let entries: Array = listing.entries.iter().map(tree_entry).collect();
+        Ok(object([
+            ("entries", entries.into()),
+            ("more", listing.more.into()),
+        ]))
+    }
+
+    /// The beginning of a file in a layer, an image or a container: `{data, size}`.
+    #[wasm_bindgen(js_name = treeRead)]
+    pub async fn tree_read(
+        &self,
+        kind: &str,
+        name: &str,
+        path: &str,
+        max: f64,
+    ) -> Result<JsValue, JsError> {
+        let of = of(kind, name)?;
+        let content = browse::read(self.host.engine(), of, path, max as usize).await;
+        let content = content.map_err(failed)?;
+        Ok(object([
+            ("data", Uint8Array::from(&content.data[..]).into()),
+            ("size", (content.size as f64).into()),
+        ]))
+    }
+
     /// Makes a directory.
     #[wasm_bindgen(js_name = makeDir)]
     pub fn make_dir(&self, path: &str) -> Result<(), JsError> {
@@ -265,6 +345,27 @@ impl BottleshipEngine {
     /// Gives a file another name.
     pub fn rename(&self, from: &str, to: &str) -> Result<(), JsError> {
         self.files().rename(from, to).map_err(failed)
+    }
+}
+
+fn watch_builds(host: &DockerHost, listener: Function) {
+    host.engine().builds().watch(move |step| {
+        let json = serde_json::to_string(step).unwrap_or_default();
+        if let Ok(step) = JSON::parse(&json) {
+            // The build goes on, whatever the page makes of it.
+            let _ = listener.call1(&JsValue::NULL, &step);
+        }
+    });
+}
+
+fn of<'a>(kind: &str, name: &'a str) -> Result<Of<'a>, JsError> {
+    match kind {
+        "layer" => Ok(Of::Layer(name)),
+        "image" => Ok(Of::Image(name)),
+        "container" => Ok(Of::Container(name)),
+        _ => Err(failed(format!(
+            "{kind:?} is not a layer, an image or a container"
+        ))),
     }
 }
 
@@ -320,4 +421,35 @@ fn entry(entry: &Entry) -> JsValue {
         ("mode", entry.mode.into()),
         ("mtime", entry.mtime.into()),
     ])
+}
+
+fn tree_entry(entry: &browse::Entry) -> JsValue {
+    let kind = match entry.mode & S_IFMT {
+        _ if entry.whiteout => "whiteout",
+        S_IFREG => "file",
+        S_IFDIR => "dir",
+        S_IFLNK => "symlink",
+        _ => "other",
+    };
+    let text = |bytes: &[u8]| JsValue::from(String::from_utf8_lossy(bytes).into_owned());
+    let layer = entry.layer.as_ref().map(|layer| layer.as_str().to_owned());
+    object([
+        ("name", text(&entry.name)),
+        ("type", kind.into()),
+        ("size", (entry.size as f64).into()),
+        ("mode", (entry.mode & 0o7777).into()),
+        ("uid", entry.uid.into()),
+        ("gid", entry.gid.into()),
+        ("mtime", milliseconds(entry.mtime).into()),
+        (
+            "target",
+            entry.target.as_deref().map_or(JsValue::NULL, text),
+        ),
+        ("opaque", entry.opaque.into()),
+        ("layer", layer.map_or(JsValue::NULL, JsValue::from)),
+    ])
+}
+
+fn milliseconds(time: Time) -> f64 {
+    time.sec as f64 * 1000.0 + f64::from(time.nsec / 1_000_000)
 }

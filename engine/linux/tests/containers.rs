@@ -3,8 +3,12 @@
 mod support;
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Poll, Wake, Waker};
 
 use bottleship_linux::abi::Signal;
 use bottleship_linux::abi::tty::WinSize;
@@ -523,6 +527,53 @@ fn a_builtin_is_a_process_like_any_other() {
     );
 }
 
+/// Counts how often it was woken.
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What a browser's promise does: it settles while the kernel is idle, and nobody else calls the kernel.
+#[test]
+fn a_builtin_woken_from_outside_has_the_host_run_the_kernel() {
+    let Some(machine) = machine() else { return };
+    machine.write("/usr/bin/ask", b"#!/builtin/ask\n", 0o755);
+    let asked: Rc<RefCell<Option<Waker>>> = Rc::default();
+    let answered = Rc::new(Cell::new(false));
+    let (waiting, answer) = (asked.clone(), answered.clone());
+    machine.kernel().register_builtin(
+        "ask",
+        Rc::new(move |_| {
+            let (waiting, answer) = (waiting.clone(), answer.clone());
+            Box::pin(poll_fn(move |context| {
+                if answer.get() {
+                    return Poll::Ready(5);
+                }
+                waiting.replace(Some(context.waker().clone()));
+                Poll::Pending
+            }))
+        }),
+    );
+    let kernel = machine.kernel();
+    let woken = Arc::new(Count::default());
+    kernel.set_waker(Waker::from(woken.clone()));
+    let ask = ProcessSpec::new(vec![b"/usr/bin/ask".to_vec()]);
+    let process = kernel
+        .spawn(&kernel.host_ns(), &kernel.root_cgroup(), ask)
+        .unwrap();
+    while kernel.run(10_000_000) == RunState::Runnable {}
+    let before = woken.0.load(Ordering::Relaxed);
+    answered.set(true);
+    asked.take().expect("it waits").wake();
+    assert_eq!(woken.0.load(Ordering::Relaxed), before + 1);
+    assert_eq!(kernel.run(10_000_000), RunState::Idle);
+    assert_eq!(process.status(), Status::Exited(ExitStatus::Code(5)));
+}
+
 #[test]
 fn an_idle_kernel_is_idle() {
     let Some(machine) = machine() else { return };
@@ -534,14 +585,13 @@ fn an_idle_kernel_is_idle() {
     let process = kernel.spawn(&ns, &kernel.root_cgroup(), cat).unwrap();
     kernel.set_time(0, 1);
     while kernel.run(10_000_000) == RunState::Runnable {}
-    let woken = Rc::new(RefCell::new(0));
-    let count = woken.clone();
-    kernel.set_waker(Rc::new(move || *count.borrow_mut() += 1));
+    let woken = Arc::new(Count::default());
+    kernel.set_waker(Waker::from(woken.clone()));
     let before = kernel.instructions();
     assert_eq!(kernel.run(10_000_000), RunState::Idle);
     assert_eq!(kernel.instructions(), before);
     assert_eq!(writer.try_write(b"x"), Ok(1));
-    assert_eq!(*woken.borrow(), 1);
+    assert_eq!(woken.0.load(Ordering::Relaxed), 1);
     assert_eq!(kernel.run(10_000_000), RunState::Idle);
     drop(writer);
     while kernel.run(10_000_000) == RunState::Runnable {}

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use bottleship_oci::Platform;
+use bottleship_oci::{Platform, Reference};
 use http::{HeaderMap, StatusCode};
 
 use super::message::{Call, Response};
@@ -97,7 +97,9 @@ fn ports(
         fetch: own.fetch.clone(),
         clock: own.clock.clone(),
         entropy: own.entropy.clone(),
-        observer: None,
+        observer: engine
+            .builds()
+            .observer(request.tags.iter().map(Reference::familiar).collect()),
         limits: Limits {
             archive_bytes: engine.config().max_archive as u64,
             ..Limits::default()

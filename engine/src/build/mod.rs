@@ -28,7 +28,7 @@ use bottleship_vfs::Time;
 pub use context::Context;
 pub use output::Output;
 pub use ports::{BuildError, Ports};
-pub use report::{CacheOutcome, Observer, StepReport};
+pub use report::{BuildStep, Builds, CacheOutcome, Observer, StepReport};
 pub use request::BuildRequest;
 
 use crate::api::ApiError;

@@ -1,5 +1,6 @@
 //! What a build tells whoever draws it: one report per step, with the reason it was (not) taken from the cache.
 
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use serde::Serialize;
@@ -57,5 +58,48 @@ pub enum MissReason {
     NewBase,
 }
 
-/// Who is told of steps.
+/// Who is told of steps of a build.
 pub type Observer = Rc<dyn Fn(&StepReport)>;
+
+/// A step, and which of an engine's builds it is of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BuildStep {
+    /// The build's number, from 1 for the engine's first.
+    pub build: u64,
+    /// The names it gives the image, as typed.
+    pub tags: Vec<String>,
+    /// The step.
+    #[serde(flatten)]
+    pub report: StepReport,
+}
+
+type Listener = Rc<dyn Fn(&BuildStep)>;
+
+/// An engine's builds, for who watches them.
+#[derive(Default)]
+pub struct Builds {
+    last: Cell<u64>,
+    listener: RefCell<Option<Listener>>,
+}
+
+impl Builds {
+    /// Has `listener` called with every step of every build from now on, instead of the one before it. It must not
+    /// call the engine.
+    pub fn watch(&self, listener: impl Fn(&BuildStep) + 'static) {
+        self.listener.replace(Some(Rc::new(listener)));
+    }
+
+    /// Who is to be told of a new build's steps.
+    pub(crate) fn observer(&self, tags: Vec<String>) -> Option<Observer> {
+        let build = self.last.get() + 1;
+        self.last.set(build);
+        let listener = self.listener.borrow().clone()?;
+        Some(Rc::new(move |report| {
+            listener(&BuildStep {
+                build,
+                tags: tags.clone(),
+                report: report.clone(),
+            });
+        }))
+    }
+}

@@ -3,9 +3,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::BufReader;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use bottleship_linux::abi::Signal;
 use bottleship_linux::abi::tty::WinSize;
 use bottleship_linux::{ExitStatus, HostReader, Kernel, Process, ProcessSpec, PtyMaster, Stdio};
 use bottleship_vfs::overlay::{Overlay, Upper};
@@ -13,10 +15,11 @@ use bottleship_vfs::{
     CreatePerm, Creds, Errno, FileSystem, InodeRef, MountFlags, MountNs, NewNode, OpenFlags, Quota,
     ResolveFlags, Tmpfs, Walk,
 };
-use futures::future::join;
+use futures::future::{Either, join, pending, select};
 
 use super::assemble::{Machine, Outside, assemble, kernel as make_kernel};
 use super::{HostRoot, builtin_docker, keeper, trees};
+use crate::api::stdcopy::StdStream;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::executor::RunState;
@@ -89,6 +92,18 @@ pub struct Output {
     pub stdout: Vec<u8>,
     /// What it wrote to standard error, as far as it is kept.
     pub stderr: Vec<u8>,
+}
+
+impl Output {
+    /// Adds a piece of output, as far as it is kept: 16 MiB of each stream.
+    pub fn keep(&mut self, stream: StdStream, data: &[u8]) {
+        let kept = match stream {
+            StdStream::Stderr => &mut self.stderr,
+            _ => &mut self.stdout,
+        };
+        let room = MAX_OUTPUT.saturating_sub(kept.len());
+        kept.extend_from_slice(data.get(..room).unwrap_or(data));
+    }
 }
 
 /// A shell on a terminal.
@@ -194,17 +209,55 @@ impl DockerHost {
 
     /// Runs a line in a shell, with nothing to read, and returns when it ended.
     pub async fn exec(&self, line: &str) -> Result<Output, String> {
+        let output = RefCell::new(Output::default());
+        let keep = async |stream, data: &[u8]| output.borrow_mut().keep(stream, data);
+        let code = self.exec_streaming(line, keep, pending()).await?;
+        Ok(Output {
+            code,
+            ..output.into_inner()
+        })
+    }
+
+    /// Runs a line in a shell, with nothing to read, and hands its output to `output` as it comes; what it prints
+    /// beyond a pipe's 64 KiB waits for that. When `cancel` resolves, the line's processes are asked to end (`SIGTERM`).
+    /// Returns the exit code once all who could write to the output are gone.
+    pub async fn exec_streaming(
+        &self,
+        line: &str,
+        output: impl AsyncFn(StdStream, &[u8]),
+        cancel: impl Future<Output = ()>,
+    ) -> Result<i32, String> {
         let (stdout, out) = self.kernel().pipe_from_guest();
         let (stderr, err) = self.kernel().pipe_from_guest();
         let mut spec = self.process(vec!["/bin/sh".into(), "-c".into(), line.into()]);
         spec.stdio = [Stdio::Null, out, err];
         let process = self.spawn(spec)?;
-        let (stdout, stderr) = join(collect(stdout), collect(stderr)).await;
-        Ok(Output {
-            code: exit_code(process.exited().await),
-            stdout,
-            stderr,
-        })
+        let pump = async |reader: HostReader, stream| {
+            let mut buffer = vec![0; 16 << 10];
+            loop {
+                match reader.read(&mut buffer).await {
+                    0 => return,
+                    count => output(stream, buffer.get(..count).unwrap_or_default()).await,
+                }
+            }
+        };
+        let run = async {
+            let ends = join(
+                pump(stdout, StdStream::Stdout),
+                pump(stderr, StdStream::Stderr),
+            );
+            ends.await;
+            exit_code(process.exited().await)
+        };
+        let cancelled = async {
+            cancel.await;
+            process.kill_group(Signal::SIGTERM);
+            pending().await
+        };
+        match select(pin!(run), pin!(cancelled)).await {
+            Either::Left((code, _)) => Ok(code),
+            Either::Right((never, _)) => never,
+        }
     }
 
     fn spawn(&self, spec: ProcessSpec) -> Result<Process, String> {
@@ -410,21 +463,6 @@ fn exit_code(status: ExitStatus) -> i32 {
     match status {
         ExitStatus::Code(code) => i32::from(code),
         ExitStatus::Signal(signal) => 128 + signal.number() as i32,
-    }
-}
-
-/// Everything up to the end; what exceeds the limit is read and dropped.
-async fn collect(reader: HostReader) -> Vec<u8> {
-    let mut all = Vec::new();
-    let mut buffer = vec![0; 16 << 10];
-    loop {
-        match reader.read(&mut buffer).await {
-            0 => return all,
-            count => {
-                let room = MAX_OUTPUT.saturating_sub(all.len());
-                all.extend_from_slice(buffer.get(..count.min(room)).unwrap_or_default());
-            }
-        }
     }
 }
 

@@ -151,18 +151,20 @@ impl EmulatedSnapshots {
         let mut next = top.cloned();
         while let Some(chain) = next {
             let layer = self.find_layer(&chain)?;
+            trees.push(self.tree(&layer).await?);
             next = layer.info.parent.clone();
-            let known = layer.tree.borrow().clone();
-            let tree = match known {
-                Some(tree) => tree,
-                None => {
-                    let (tree, _) = self.unpack(&layer.info.blob).await?;
-                    layer.tree.borrow_mut().get_or_insert(tree).clone()
-                }
-            };
-            trees.push(tree);
         }
         Ok(trees)
+    }
+
+    /// A layer's tree, unpacked when it is first asked for.
+    async fn tree(&self, layer: &Layer) -> Result<InodeRef, SnapshotError> {
+        let known = layer.tree.borrow().clone();
+        if let Some(tree) = known {
+            return Ok(tree);
+        }
+        let (tree, _) = self.unpack(&layer.info.blob).await?;
+        Ok(layer.tree.borrow_mut().get_or_insert(tree).clone())
     }
 
     async fn unpack(
@@ -323,6 +325,12 @@ impl Snapshotter for EmulatedSnapshots {
         let overlay =
             Overlay::new(&self.clock, lowers, None).map_err(vfs_error("joining layers"))?;
         Ok(overlay.root())
+    }
+
+    async fn layer_tree(&self, layer: &ChainId) -> Result<InodeRef, SnapshotError> {
+        self.load().await?;
+        let layer = self.find_layer(layer)?;
+        self.tree(&layer).await
     }
 
     async fn rootfs(&self, key: &str) -> Result<RootFs, SnapshotError> {

@@ -46,6 +46,9 @@ impl Snapshotter for FakeSnapshots {
     async fn view(&self, _: Option<&ChainId>) -> Result<InodeRef, SnapshotError> {
         unused()
     }
+    async fn layer_tree(&self, _: &ChainId) -> Result<InodeRef, SnapshotError> {
+        unused()
+    }
     async fn rootfs(&self, _: &str) -> Result<RootFs, SnapshotError> {
         unused()
     }

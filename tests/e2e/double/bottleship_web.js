@@ -214,8 +214,13 @@ export class BottleshipEngine {
     for (const s of this.streams.values()) s.chunk(encoder.encode(`${JSON.stringify(event)}\n`));
   }
 
-  async exec(line) {
+  async exec(id, line, out) {
     const { stdout, stderr, code } = this.#line(line, null);
+    if (out) {
+      if (stdout) await out(1, encoder.encode(stdout));
+      if (stderr) await out(2, encoder.encode(stderr));
+      return { exitCode: code, stdout: '', stderr: '' };
+    }
     return { exitCode: code, stdout, stderr };
   }
 
@@ -249,6 +254,16 @@ export class BottleshipEngine {
     this.streams.delete(id);
   }
 
+  async treeList(kind, name, path) {
+    const item = (name, type, more) => ({ name, type, size: 0, mode: type === 'dir' ? 0o755 : 0o644, uid: 0, gid: 0, mtime: 0, target: null, opaque: false, layer: null, ...more });
+    if (path === '/') return { entries: [item('bin', 'symlink', { target: 'usr/bin' }), item('etc', 'dir'), ...(kind === 'layer' ? [item('old', 'whiteout')] : [])], more: false };
+    if (path === '/etc') return { entries: [item('hostname', 'file', { size: 5 })], more: false };
+    throw new Error(`${path}: No such file or directory`);
+  }
+  async treeRead(kind, name, path, max) {
+    if (path !== '/etc/hostname') throw new Error(`${path}: No such file or directory`);
+    return { data: encoder.encode('host\n').subarray(0, max).slice(), size: 5 };
+  }
   async readFile(path) {
     const data = this.files.get(path);
     if (!data) throw new Error(`${path}: No such file or directory`);

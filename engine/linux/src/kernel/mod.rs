@@ -32,6 +32,7 @@ pub mod wait;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
+use std::task::Waker;
 
 use bottleship_abi::Errno;
 use bottleship_vfs::{
@@ -280,7 +281,7 @@ impl Kernel {
     }
 
     /// Whom to tell when something becomes runnable outside of [`Kernel::run`].
-    pub fn set_waker(&self, waker: Rc<dyn Fn()>) {
+    pub fn set_waker(&self, waker: Waker) {
         self.0.sched.set_waker(waker);
     }
 

@@ -47,7 +47,7 @@ enum Turn {
 
 impl Inner {
     pub(super) fn run(self: &Rc<Inner>, instructions: u64) -> RunState {
-        self.sched.running.set(true);
+        self.sched.set_running(true);
         let mut budget = instructions;
         loop {
             self.wake_builtins();
@@ -74,7 +74,7 @@ impl Inner {
                 self.sched.enqueue(&task);
             }
         }
-        self.sched.running.set(false);
+        self.sched.set_running(false);
         if !self.sched.is_empty() {
             return RunState::Runnable;
         }

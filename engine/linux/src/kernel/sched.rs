@@ -1,8 +1,9 @@
 //! The run queue.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Wake, Waker};
 
@@ -15,12 +16,30 @@ pub const SLICE: u64 = 200_000;
 #[derive(Default)]
 pub struct Sched {
     queue: RefCell<VecDeque<Rc<Task>>>,
+    outside: Arc<Outside>,
+}
+
+/// What wakers touch. (`Waker` demands `Send`, hence mutexes and atomics; nothing here has threads.)
+#[derive(Default)]
+struct Outside {
+    /// Inside `Kernel::run`, which looks at the queue and at `woken` before it returns.
+    running: AtomicBool,
     /// Told when something becomes runnable while the kernel isn't running.
-    waker: RefCell<Option<Rc<dyn Fn()>>>,
-    /// Inside `Kernel::run`.
-    pub running: Cell<bool>,
-    /// Builtins woken by futures from outside. (`Waker` demands `Send`, hence the mutex; nothing here has threads.)
-    woken: Arc<Mutex<Vec<u32>>>,
+    host: Mutex<Option<Waker>>,
+    /// Builtins woken by futures.
+    woken: Mutex<Vec<u32>>,
+}
+
+impl Outside {
+    fn tell_host(&self) {
+        if self.running.load(Ordering::Relaxed) {
+            return;
+        }
+        let host = self.host.lock().ok().and_then(|host| host.clone());
+        if let Some(host) = host {
+            host.wake();
+        }
+    }
 }
 
 impl Sched {
@@ -28,12 +47,7 @@ impl Sched {
     pub fn enqueue(&self, task: &Rc<Task>) {
         if !task.queued.replace(true) {
             self.queue.borrow_mut().push_back(task.clone());
-            if !self.running.get() {
-                let waker = self.waker.borrow().clone();
-                if let Some(waker) = waker {
-                    waker();
-                }
-            }
+            self.outside.tell_host();
         }
     }
 
@@ -46,17 +60,26 @@ impl Sched {
 
     /// Whether anything wants to run.
     pub fn is_empty(&self) -> bool {
-        self.queue.borrow().is_empty() && self.woken.lock().is_ok_and(|woken| woken.is_empty())
+        let woken = &self.outside.woken;
+        self.queue.borrow().is_empty() && woken.lock().is_ok_and(|woken| woken.is_empty())
     }
 
-    /// Sets whom to tell.
-    pub fn set_waker(&self, waker: Rc<dyn Fn()>) {
-        self.waker.replace(Some(waker));
+    /// Sets whom to tell when something becomes runnable while the kernel isn't running.
+    pub fn set_waker(&self, waker: Waker) {
+        if let Ok(mut host) = self.outside.host.lock() {
+            *host = Some(waker);
+        }
+    }
+
+    /// Whether `Kernel::run` is at work.
+    pub fn set_running(&self, running: bool) {
+        self.outside.running.store(running, Ordering::Relaxed);
     }
 
     /// The numbers of builtins woken since the last call.
     pub fn take_woken(&self) -> Vec<u32> {
-        self.woken
+        let woken = &self.outside.woken;
+        woken
             .lock()
             .map(|mut woken| std::mem::take(&mut *woken))
             .unwrap_or_default()
@@ -66,22 +89,23 @@ impl Sched {
     pub fn builtin_waker(&self, tid: u32) -> Waker {
         Waker::from(Arc::new(BuiltinWaker {
             tid,
-            woken: self.woken.clone(),
+            outside: self.outside.clone(),
         }))
     }
 }
 
 struct BuiltinWaker {
     tid: u32,
-    woken: Arc<Mutex<Vec<u32>>>,
+    outside: Arc<Outside>,
 }
 
 impl Wake for BuiltinWaker {
     fn wake(self: Arc<Self>) {
-        if let Ok(mut woken) = self.woken.lock()
+        if let Ok(mut woken) = self.outside.woken.lock()
             && !woken.contains(&self.tid)
         {
             woken.push(self.tid);
         }
+        self.outside.tell_host();
     }
 }

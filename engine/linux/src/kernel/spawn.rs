@@ -18,7 +18,7 @@ use super::file::OpenFile;
 use super::fork::Parts;
 use super::host::{Pty, Stdio};
 use super::ns::{Namespaces, PidNs};
-use super::signal::{by_kernel, send_to_process};
+use super::signal::{by_kernel, send_to_group, send_to_process};
 use super::task::{self, Body, ExitStatus, FsContext, Life, ProcessGroup, Session, State};
 use super::tty::SlaveFile;
 use super::{Inner, Kernel, NS_PER_INSTRUCTION};
@@ -183,6 +183,12 @@ impl Process {
             return;
         }
         send_to_process(&self.process, by_kernel(signal));
+    }
+
+    /// Sends a signal to all of its process group.
+    pub fn kill_group(&self, signal: Signal) {
+        let group = self.process.group.borrow().clone();
+        send_to_group(&group, signal);
     }
 
     /// How it is.

@@ -50,10 +50,8 @@ impl EmulatedRuntime {
         executor: Executor,
         sandboxes: Sandboxes,
     ) -> Self {
-        // What the host hands in outside of a run makes processes runnable: an empty task is
-        // enough to have the host call the engine again.
-        let wake = executor.clone();
-        kernel.set_waker(Rc::new(move || wake.spawn(async {})));
+        // What comes from outside of a run makes processes runnable.
+        kernel.set_waker(executor.host_waker());
         let runtime = EmulatedRuntime {
             inits: init::register(&kernel),
             kernel,
