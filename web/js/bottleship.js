@@ -41,7 +41,7 @@ export function createApi(host, page) {
      * @returns {() => void} ends it
      */
     on: (event, listener) => host.on(event, listener),
-    /** Bytes of memory that the engine has taken from the browser. @returns {Promise<number>} */
+    /** Bytes of memory that the engine has taken from the browser (it never gives any back), and those in use. @returns {Promise<{ bytes: number, used: number }>} */
     memory: async () => (await ready, host.call('memory')),
     /** The host's files; paths are absolute. */
     fs: Object.freeze({

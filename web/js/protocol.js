@@ -102,7 +102,8 @@
  * @property {(from: string, to: string) => void} rename
  * @property {() => void} reset forgets everything stored; the worker is of no use afterwards
  * @property {() => void} save writes what is not written yet
- * @property {() => number} memory bytes that the engine has taken from the browser
+ * @property {() => { bytes: number, used: number }} memory bytes that the engine has taken from the browser, and those in
+ *   use
  * @property {() => { id: number, parent: number | null, alive: number[], bytes: number }} keep keeps the host as it is, as a
  *   step after the one where it is; `alive`: all steps that can be gone to, `bytes`: what they hold together
  * @property {(step: number) => void} go makes the host what it was at a step
@@ -135,6 +136,7 @@
  * @property {(from: string, to: string) => Promise<void>} rename
  * @property {() => Promise<void>} reset
  * @property {() => Promise<void>} save writes what is not written yet
+ * @property {() => number} memoryUsed bytes of memory in use
  *
  * @typedef {object} EngineClass
  * @property {(options: { store: string, rootfs?: Uint8Array, site: string, buildStep?: (step: BuildStep) => void },

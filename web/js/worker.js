@@ -224,7 +224,7 @@ async function call({ id, name, args }) {
 
 /** Calls that are not the engine's own words. @type {Record<string, (engine: Engine, ...args: any[]) => Promise<unknown>>} */
 const own = {
-  memory: async () => wasm?.memory?.buffer.byteLength ?? 0,
+  memory: async (from) => ({ bytes: wasm?.memory?.buffer.byteLength ?? 0, used: from.memoryUsed() }),
   async export(from) {
     await from.save();
     return exportStore(storeName);

@@ -186,6 +186,13 @@ impl BottleshipEngine {
         self.host.sync().await.map_err(failed)
     }
 
+    /// Bytes of the wasm memory that are in use.
+    #[cfg(target_arch = "wasm32")]
+    #[wasm_bindgen(js_name = memoryUsed)]
+    pub fn memory_used(&self) -> f64 {
+        crate::ALLOCATOR.current_usage() as f64
+    }
+
     /// Opens a terminal with a shell on it.
     pub fn open(&self, cols: u16, rows: u16) -> Result<u32, JsError> {
         let terminal = Terminal::new(self.host.open_terminal(rows, cols).map_err(failed)?);

@@ -8,6 +8,11 @@ pub mod lesson;
 pub mod port;
 pub mod waker;
 
+/// wasm memory never shrinks, so what is in use has to be counted to be seen.
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ALLOCATOR: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
+
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::JsValue;
 

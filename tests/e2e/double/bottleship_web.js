@@ -296,4 +296,7 @@ export class BottleshipEngine {
     this.state = structuredClone(SCENARIOS.empty);
   }
   async save() {}
+  memoryUsed() {
+    return 0;
+  }
 }
