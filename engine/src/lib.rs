@@ -20,6 +20,7 @@ pub mod engine;
 pub mod events;
 pub mod executor;
 pub mod fetch;
+mod graph_driver;
 pub mod image;
 pub mod image_source;
 pub mod layer;

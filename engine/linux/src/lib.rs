@@ -22,7 +22,7 @@ pub use kernel::host::{HostReader, HostWriter, PipeStdio, Pty, PtyMaster, Stdio}
 pub use kernel::ns::{Namespaces, NetChoice, NsSpec};
 pub use kernel::spawn::{ProcInfo, Process, ProcessSpec, SpawnError, Status};
 pub use kernel::task::ExitStatus;
-pub use kernel::{Builtin, Kernel, KernelConfig, RunState};
+pub use kernel::{Builtin, CPUS, Kernel, KernelConfig, RunState};
 pub use net::{
     Bridge, BridgeConfig, DnsAnswer, DnsHook, DnsQuestion, HostListener, HostStream, NetNs,
     Published,

@@ -30,7 +30,10 @@ pub async fn route(call: Call, method: &Method, path: &[&str]) -> ApiResult {
         ("POST", ["create"]) => create(call).await,
         ("POST", ["prune"]) => prune(call).await,
         ("GET", [name @ .., "json"]) => {
-            let inspect = call.engine.images().inspect(&name.join("/")).await?;
+            let inspect = {
+                let root = &call.engine.config().root_dir;
+                call.engine.images().inspect(&name.join("/"), root).await?
+            };
             Ok(Response::json(StatusCode::OK, &inspect))
         }
         ("GET", [name @ .., "history"]) => {

@@ -124,6 +124,11 @@ pub trait Host {
     fn home(&self) -> String {
         self.env("HOME").unwrap_or_default()
     }
+    /// Whether a BuildKit component is installed beside the command line, as Docker's packages install buildx. Without
+    /// it `docker build` uses the classic builder, which every daemon has, unless DOCKER_BUILDKIT asks otherwise.
+    fn has_buildkit(&self) -> bool {
+        false
+    }
     /// Wall-clock time since 1970, UTC.
     fn now(&self) -> Duration;
     /// Waits.

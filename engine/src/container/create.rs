@@ -248,11 +248,12 @@ pub fn merge(user: &mut ContainerConfig, image: &ContainerConfig) {
     if user.working_dir.is_empty() {
         user.working_dir = image.working_dir.clone();
     }
-    for (path, _) in image.volumes.iter().flatten() {
-        user.volumes
-            .get_or_insert_default()
-            .entry(path.clone())
-            .or_default();
+    if user.volumes.as_ref().is_none_or(BTreeMap::is_empty) {
+        user.volumes = image.volumes.clone();
+    } else if let Some(volumes) = &mut user.volumes {
+        for (path, _) in image.volumes.iter().flatten() {
+            volumes.entry(path.clone()).or_default();
+        }
     }
     if user.stop_signal.is_empty() {
         user.stop_signal = image.stop_signal.clone();

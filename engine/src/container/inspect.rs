@@ -4,6 +4,7 @@ use super::store::Container;
 use crate::api::types::{ContainerInspect, EndpointSettings, GraphDriverData, NetworkSettings};
 use crate::api::{ApiError, ApiVersion};
 use crate::engine::Engine;
+use crate::graph_driver;
 use crate::networking::network_of_mode;
 
 /// Everything about a container.
@@ -50,7 +51,7 @@ pub async fn inspect(
         driver: engine.ports().snapshots.driver().into(),
         platform: "linux".into(),
         exec_ids: Some(execs).filter(|execs| !execs.is_empty()),
-        graph_driver: graph_driver(engine, &record.id, record.layer.as_deref()),
+        graph_driver: graph_driver(engine, &record.id, record.layer.as_deref()).await?,
         size_rw,
         size_root_fs,
         mounts: record.mounts.clone(),
@@ -84,28 +85,25 @@ pub async fn image_size(engine: &Engine, layer: Option<&str>) -> Result<u64, Api
 }
 
 /// The directories an overlay2 driver would have.
-fn graph_driver(engine: &Engine, id: &str, layer: Option<&str>) -> GraphDriverData {
-    let root = format!("{}/overlay2", engine.config().root_dir);
-    let layer = layer.map(|layer| layer.rsplit(':').next().unwrap_or(layer));
-    let lower = match layer {
-        Some(layer) => format!("{root}/{id}-init/diff:{root}/{layer}/diff"),
-        None => format!("{root}/{id}-init/diff"),
-    };
-    let data = [
-        ("ID", id.to_owned()),
-        ("LowerDir", lower),
-        ("MergedDir", format!("{root}/{id}/merged")),
-        ("UpperDir", format!("{root}/{id}/diff")),
-        ("WorkDir", format!("{root}/{id}/work")),
-    ];
-    let data = data
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect();
-    GraphDriverData {
-        data: Some(data),
-        name: engine.ports().snapshots.driver().into(),
+async fn graph_driver(
+    engine: &Engine,
+    id: &str,
+    layer: Option<&str>,
+) -> Result<GraphDriverData, ApiError> {
+    let snapshots = &engine.ports().snapshots;
+    let mut layers = Vec::new();
+    let mut next: Option<bottleship_oci::ChainId> = layer.and_then(|layer| layer.parse().ok());
+    while let Some(chain) = next {
+        layers.push(chain.to_string());
+        next = snapshots.layer(&chain).await?.and_then(|info| info.parent);
     }
+    let root = &engine.config().root_dir;
+    let lower = graph_driver::below_container(root, id, &layers);
+    let mut described = graph_driver::describe(snapshots.driver(), root, id, lower);
+    if let Some(data) = &mut described.data {
+        data.insert("ID".into(), id.into());
+    }
+    Ok(described)
 }
 
 fn network_settings(record: &super::Record, version: ApiVersion) -> NetworkSettings {

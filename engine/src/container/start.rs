@@ -78,8 +78,9 @@ async fn launch(engine: &Engine, container: &Container) -> Result<(), ApiError> 
         record.state.pid = 0;
         return Err(start_error(error, &record.path.clone()).1);
     }
-    container.save(engine).await?;
+    // Before anything is waited for: a short program's end must not be told first.
     container.emit(engine, "start", &[]);
+    container.save(engine).await?;
     super::health::start(engine, container);
     drop(starting);
     Ok(())

@@ -238,6 +238,10 @@ impl Host for Process {
         self.sys.cwd().map(text).unwrap_or_else(|_| "/".into())
     }
 
+    fn has_buildkit(&self) -> bool {
+        true
+    }
+
     fn now(&self) -> Duration {
         Duration::from_nanos(self.sys.now().0)
     }

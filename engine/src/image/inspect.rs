@@ -1,17 +1,18 @@
 //! `docker image inspect`.
 
-use bottleship_oci::ImageId;
 use bottleship_oci::config::ContainerConfig as OciConfig;
+use bottleship_oci::{ChainId, ImageId};
 
 use super::Images;
 use crate::api::ApiError;
 use crate::api::types::{
     ContainerConfig, GraphDriverData, ImageInspect, ImageMetadata, RootFsInspect,
 };
+use crate::graph_driver;
 
 impl Images {
-    /// Everything about one image.
-    pub async fn inspect(&self, name: &str) -> Result<ImageInspect, ApiError> {
+    /// Everything about one image; `root` is the engine's directory, which the answer names.
+    pub async fn inspect(&self, name: &str, root: &str) -> Result<ImageInspect, ApiError> {
         let image = self.find(name).map_err(|e| match e.kind {
             crate::api::ErrorKind::NotFound => e.context(format!("no such image: {name}")),
             _ => e,
@@ -25,9 +26,21 @@ impl Images {
             .iter()
             .map(|d| d.to_string())
             .collect();
-        let graph_driver = GraphDriverData {
-            name: self.ports().snapshots.driver().into(),
-            data: image.top().map(|top| overlay_data(top.hex(), layers.len())),
+        let driver = self.ports().snapshots.driver();
+        let mut chain: Vec<String> = ChainId::chain(&config.rootfs.diff_ids)
+            .iter()
+            .rev()
+            .map(ChainId::to_string)
+            .collect();
+        let graph_driver = if chain.is_empty() {
+            GraphDriverData {
+                name: driver.into(),
+                data: None,
+            }
+        } else {
+            let top = chain.remove(0);
+            let lower = graph_driver::below(root, &chain);
+            graph_driver::describe(driver, root, &top, lower)
         };
         let or = |text: &str, default: &str| {
             if text.is_empty() {
@@ -80,20 +93,6 @@ fn comment(config: &bottleship_oci::ImageConfig) -> String {
     } else {
         config.comment.clone()
     }
-}
-
-/// Where Docker would keep the layers of this chain.
-fn overlay_data(top: &str, layers: usize) -> crate::api::types::StringMap {
-    let dir = format!("/var/lib/docker/overlay2/{top}");
-    let mut data = crate::events::attributes([
-        ("MergedDir", format!("{dir}/merged")),
-        ("UpperDir", format!("{dir}/diff")),
-        ("WorkDir", format!("{dir}/work")),
-    ]);
-    if layers > 1 {
-        data.insert("LowerDir".into(), format!("{dir}/lower"));
-    }
-    data
 }
 
 /// The same document in the API's type.

@@ -53,7 +53,7 @@ impl Images {
             for tag in &image.tags {
                 self.announce_rename(tag, &id, progress).await?;
             }
-            let batch = self.registration(image.config.clone(), None, &image.tags, false);
+            let batch = self.registration(image.config.clone(), None, &image.tags, false, None);
             self.commit_batch(batch).await?;
             for tag in &image.tags {
                 progress

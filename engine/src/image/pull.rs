@@ -113,7 +113,7 @@ impl Images {
                 self.fetch_layers(&found, reference, &config, &chains, progress)
                     .await?;
                 note = stand_in(&config);
-                batch = self.registration(config, None, &[], false);
+                batch = self.registration(config, None, &[], false, None);
                 pin
             }
         };

@@ -50,7 +50,8 @@ impl Images {
         tags: &[Reference],
         local: bool,
     ) -> Result<ImageId, ApiError> {
-        let batch = self.registration(config.clone(), parent, tags, local);
+        let tagged = (!tags.is_empty()).then(|| self.now());
+        let batch = self.registration(config.clone(), parent, tags, local, tagged);
         self.commit_batch(batch).await?;
         let id = config.id();
         for tag in tags {
@@ -59,21 +60,19 @@ impl Images {
         Ok(id)
     }
 
-    /// The batch that makes an image exist. What is known of an image that exists already stays.
+    /// The batch that makes an image exist. What is known of an image that exists already stays; `tagged` is when
+    /// somebody named it, which pulling and loading are not.
     pub(super) fn registration(
         &self,
         config: RawConfig,
         parent: Option<ImageId>,
         tags: &[Reference],
         local: bool,
+        tagged: Option<Timestamp>,
     ) -> Batch {
         let id = config.id();
         let old = self.get(&id);
-        let last_tag_time = if tags.is_empty() {
-            old.as_ref().map_or(Timestamp::ZERO, |i| i.last_tag_time)
-        } else {
-            self.now()
-        };
+        let last_tag_time = tagged.or_else(|| old.as_ref().map(|i| i.last_tag_time));
         let parent = parent
             .or_else(|| old.as_ref().and_then(|i| i.parent.clone()))
             .filter(|p| *p != id);
@@ -81,7 +80,7 @@ impl Images {
         let image = Image {
             config,
             parent,
-            last_tag_time,
+            last_tag_time: last_tag_time.unwrap_or(Timestamp::ZERO),
             local,
         };
         tags.iter()

@@ -51,7 +51,7 @@ fn names_digests_and_beginnings_of_ids_find_images() {
         "invalid reference format: repository name (library/UP) must be lowercase"
     );
     assert_eq!(
-        block_on(world.images.inspect("nosuch"))
+        block_on(world.images.inspect("nosuch", "/var/lib/docker"))
             .unwrap_err()
             .message,
         "no such image: nosuch: No such image: nosuch:latest"

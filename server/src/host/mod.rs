@@ -6,6 +6,7 @@ mod fetch;
 mod ports;
 mod site;
 mod store;
+mod tls;
 
 pub use clock::{OsEntropy, SystemClock};
 pub use dir::HostFiles;

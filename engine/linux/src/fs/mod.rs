@@ -11,7 +11,7 @@ mod sys;
 use std::rc::Rc;
 
 use bottleship_abi::Errno;
-use bottleship_vfs::{FileSystem, Path, Quota, Tmpfs};
+use bottleship_vfs::{CreatePerm, FileSystem, InodeRef, Path, Quota, Statfs, Tmpfs};
 
 use crate::kernel::Inner;
 use crate::kernel::file::File;
@@ -25,9 +25,44 @@ pub fn make(k: &Rc<Inner>, ns: &Namespaces, kind: &str) -> Result<Rc<dyn FileSys
         "sysfs" => sys::make(k),
         "cgroup2" => sys::make_cgroup(k),
         "devpts" => devpts::make(k, ns),
-        "tmpfs" | "mqueue" | "ramfs" | "devtmpfs" => Tmpfs::new(&k.clock, Quota::unlimited())?,
+        "tmpfs" | "ramfs" | "devtmpfs" => Tmpfs::new(&k.clock, Quota::unlimited())?,
+        "mqueue" => {
+            let perm = CreatePerm {
+                mode: 0o1777,
+                uid: 0,
+                gid: 0,
+            };
+            Rc::new(Mqueue(Tmpfs::with_root(
+                &k.clock,
+                Quota::unlimited(),
+                perm,
+            )?))
+        }
         _ => return Err(Errno::ENODEV),
     })
+}
+
+pub use proc::sysctl;
+
+/// Where POSIX message queues would be files.
+struct Mqueue(Rc<Tmpfs>);
+
+impl FileSystem for Mqueue {
+    fn root(&self) -> InodeRef {
+        self.0.root()
+    }
+
+    fn statfs(&self) -> Result<Statfs, Errno> {
+        self.0.statfs()
+    }
+
+    fn kind(&self) -> &'static str {
+        "mqueue"
+    }
+
+    fn dev(&self) -> u64 {
+        self.0.dev()
+    }
 }
 
 /// Opens a file whose contents are made at open, such as those of procfs; `None` for ordinary files.

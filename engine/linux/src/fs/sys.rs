@@ -8,7 +8,7 @@ use bottleship_vfs::{FileSystem, InodeRef, Result};
 use super::node::{
     Common, Directory, Generate, Generated, GeneratedDir, GeneratedEntry, GeneratedFile,
 };
-use crate::kernel::Inner;
+use crate::kernel::{CPUS, Inner};
 use crate::syscall::Cx;
 
 const SYSFS_MAGIC: u64 = 0x6265_6572;
@@ -191,12 +191,15 @@ pub fn make(k: &Rc<Inner>) -> Rc<dyn FileSystem> {
         dev: k.clock.new_dev(),
     };
     let one = |text: &'static str| make.file(move |_| text.to_owned());
+    let last = || make.file(|_| format!("{}\n", CPUS - 1));
+    let range = || make.file(|_| format!("0-{}\n", CPUS - 1));
     let cpu = make.dir(vec![
         ("cpu0", make.dir(vec![])),
-        ("kernel_max", one("0\n")),
-        ("online", one("0\n")),
-        ("possible", one("0\n")),
-        ("present", one("0\n")),
+        ("cpu1", make.dir(vec![])),
+        ("kernel_max", last()),
+        ("online", range()),
+        ("possible", range()),
+        ("present", range()),
     ]);
     let root = make.dir(vec![
         ("block", make.dir(vec![])),

@@ -127,6 +127,10 @@ pub struct Inner {
 
 /// CPU time of one guest instruction, in ns: nominal, as nothing here reads a clock.
 pub const NS_PER_INSTRUCTION: u64 = 5;
+
+/// Processors that programs are told of. Tasks take turns on one; two is what the smallest real Docker hosts have, so
+/// limits such as `--cpus 1.5` and a build with `make -j$(nproc)` mean there what they mean elsewhere.
+pub const CPUS: u32 = 2;
 /// CPU time of one system call, in ns.
 pub const NS_PER_SYSCALL: u64 = 1000;
 
@@ -306,6 +310,12 @@ impl Kernel {
     /// A file system of the kernel's own: `proc`, `sysfs`, `devpts`, `mqueue`, `cgroup2`, as seen from `ns`.
     pub fn filesystem(&self, ns: &Namespaces, kind: &str) -> Result<Rc<dyn FileSystem>, Errno> {
         crate::fs::make(&self.0, ns, kind)
+    }
+
+    /// Changes a setting of `/proc/sys` that belongs to one of `ns`, such as `net.ipv4.ip_forward`. `ENOENT` when
+    /// there is no such setting, `EINVAL` when it can't have this value.
+    pub fn sysctl(&self, ns: &Namespaces, name: &str, value: &str) -> Result<(), Errno> {
+        crate::fs::sysctl(ns, name, value)
     }
 
     /// Fills an empty `/dev`: device nodes and the usual links.

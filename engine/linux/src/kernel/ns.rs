@@ -179,6 +179,8 @@ pub struct UtsNs {
 pub struct IpcNs {
     pub ino: u64,
     pub segments: crate::syscall::shm::Segments,
+    /// Its settings in `/proc/sys` that were changed, by their path below `/proc`.
+    pub settings: RefCell<BTreeMap<&'static str, String>>,
 }
 
 impl IpcNs {
@@ -187,6 +189,7 @@ impl IpcNs {
         Rc::new(IpcNs {
             ino,
             segments: Default::default(),
+            settings: RefCell::default(),
         })
     }
 }

@@ -46,6 +46,7 @@ pub(super) struct Inner {
     pub unix_sockets: RefCell<Vec<Weak<UnixState>>>,
     pub resolver: RefCell<Option<DnsHook>>,
     pub last_abstract: Cell<u32>,
+    pub settings: RefCell<BTreeMap<&'static str, String>>,
 }
 
 /// A network interface.
@@ -169,6 +170,11 @@ impl Kernel {
 }
 
 impl NetNs {
+    /// The settings below `/proc/sys/net` that were changed here, by their path below `/proc`.
+    pub(crate) fn settings(&self) -> &RefCell<BTreeMap<&'static str, String>> {
+        &self.0.settings
+    }
+
     /// A namespace that `/proc/PID/ns/net` names by `ino`. The first of a kernel is the host's.
     pub(crate) fn new(network: &Network, ino: u64) -> NetNs {
         let fabric = network.0.clone();
@@ -196,6 +202,7 @@ impl NetNs {
             unix_sockets: RefCell::default(),
             resolver: RefCell::default(),
             last_abstract: Cell::new(0),
+            settings: RefCell::default(),
         }));
         if fabric.host.borrow().upgrade().is_none() {
             *fabric.host.borrow_mut() = Rc::downgrade(&ns.0);

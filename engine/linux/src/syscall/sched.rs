@@ -1,4 +1,5 @@
-//! Scheduling: one processor, round robin; priorities are remembered and don't matter.
+//! Scheduling: one task at a time, round robin; priorities are remembered and don't matter, nor does which of the
+//! announced processors a task asks for.
 
 use std::rc::Rc;
 
@@ -6,11 +7,15 @@ use bottleship_abi::{Errno, get_u32};
 use bottleship_vfs::CapSet;
 
 use super::{Args, Cx, Stop, SysResult};
+use crate::kernel::CPUS;
 use crate::kernel::task::{Process, Task};
 
 pub(super) fn sched_yield(_: &Cx, _: &Args) -> SysResult {
     Err(Stop::Yield)
 }
+
+/// The set of all CPUs.
+const ALL_CPUS: u64 = (1 << CPUS) - 1;
 
 fn task(cx: &Cx, pid: u64) -> Result<Rc<Task>, Errno> {
     match pid as i32 {
@@ -25,7 +30,7 @@ pub(super) fn sched_getaffinity(cx: &Cx, a: &Args) -> SysResult {
     if a[1] < 8 || !a[1].is_multiple_of(8) {
         return Err(Errno::EINVAL.into());
     }
-    cx.write_mem(a[2], &1u64.to_le_bytes())?;
+    cx.write_mem(a[2], &ALL_CPUS.to_le_bytes())?;
     Ok(8)
 }
 
@@ -35,7 +40,7 @@ pub(super) fn sched_setaffinity(cx: &Cx, a: &Args) -> SysResult {
         return Err(Errno::EINVAL.into());
     }
     let first: [u8; 1] = cx.read_array(a[2])?;
-    if first[0] & 1 == 0 {
+    if u64::from(first[0]) & ALL_CPUS == 0 {
         Err(Errno::EINVAL.into())
     } else {
         Ok(0)

@@ -248,7 +248,7 @@ table! {
     200 tkill = signal::tkill, "dd", Full;
     201 time = time::time, "x", Full;
     202 futex = futex::futex, "xxuxxx", Partly("no priority inheritance");
-    203 sched_setaffinity = sched::sched_setaffinity, "dux", Partly("there is one processor");
+    203 sched_setaffinity = sched::sched_setaffinity, "dux", Partly("it is checked and not kept");
     204 sched_getaffinity = sched::sched_getaffinity, "dux", Full;
     205 set_thread_area = unsupported, "", Missing("32-bit segments");
     206 io_setup = unsupported, "", Missing("asynchronous IO");

@@ -1,7 +1,7 @@
 //! `docker image build`: build an image from a Dockerfile.
 
 use super::context::{Context, Prepared};
-use super::{buildkit, classic};
+use super::{Builder, builder, buildkit};
 use crate::cli::config::{base64, decode_auth};
 use crate::cli::container::opts::{object, parse_extra_host, parse_ulimit, size};
 use crate::cli::jsonmessage::{Display, Documents};
@@ -118,10 +118,10 @@ pub const COMMAND: Command = Command {
 };
 
 async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
-    if classic(cli)? {
-        return run_classic(cli, m).await;
+    match builder(cli)? {
+        Builder::BuildKit => buildkit::run(cli, m).await,
+        Builder::ClassicAsked | Builder::ClassicOnly => run_classic(cli, m).await,
     }
-    buildkit::run(cli, m).await
 }
 
 /// The query both builders take.

@@ -276,7 +276,7 @@ impl Runtime for EmulatedRuntime {
             kernel_version: bottleship_linux::RELEASE.into(),
             operating_system: "Bottleship (emulated Linux)".into(),
             architecture: "x86_64".into(),
-            cpus: 1,
+            cpus: bottleship_linux::CPUS,
             memory: self.kernel.root_cgroup().limits().memory.unwrap_or(0),
             cgroup_version: "2".into(),
         }

@@ -34,6 +34,7 @@ pub fn fill(
     let mounts = namespaces.mounts();
     let into = Into {
         kernel,
+        namespaces,
         mounts,
         root: mounts.root(),
         creds: Creds::root(),
@@ -97,6 +98,7 @@ fn failed(target: &str, errno: Errno) -> RuntimeError {
 
 struct Into<'a> {
     kernel: &'a Kernel,
+    namespaces: &'a Namespaces,
     mounts: &'a Rc<MountNs>,
     root: Path,
     creds: Creds,
@@ -224,15 +226,12 @@ impl Into<'_> {
     }
 
     fn sysctl(&self, name: &str, value: &str) -> Result<(), RuntimeError> {
-        let path = format!("/proc/sys/{}", name.replace('.', "/"));
-        let failed = |errno: Errno| {
-            RuntimeError::Start(format!("open {path}: {}", errno.strerror().to_lowercase()))
-        };
-        let file = self.resolve(&path).map_err(failed)?;
-        file.inode()
-            .write_at(0, value.as_bytes())
-            .map(drop)
-            .map_err(failed)
+        self.kernel
+            .sysctl(self.namespaces, name, value)
+            .map_err(|errno| {
+                let path = format!("/proc/sys/{}", name.replace('.', "/"));
+                RuntimeError::Start(format!("open {path}: {}", errno.strerror().to_lowercase()))
+            })
     }
 
     /// Hides a path: an empty directory over a directory, `/dev/null` over a file.

@@ -5,6 +5,7 @@ mod pid_files;
 mod system;
 
 pub use pid::Described;
+pub use system::sysctl;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -1,5 +1,7 @@
 //! The nodes of procfs that are about the system: a table of paths.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bottleship_abi::Errno;
@@ -9,7 +11,8 @@ use bottleship_vfs::{CapSet, InodeRef, Result};
 
 use super::super::node::{Accept, Directory, GeneratedEntry};
 use super::{DIR, FILE, Proc, text};
-use crate::kernel::{Inner, NS_PER_INSTRUCTION};
+use crate::kernel::ns::Namespaces;
+use crate::kernel::{CPUS, Inner, NS_PER_INSTRUCTION};
 use crate::syscall::{
     Cx,
     misc::{RELEASE, VERSION},
@@ -20,7 +23,7 @@ type Text = fn(&Cx) -> String;
 enum Node {
     Dir,
     Text(Text),
-    /// A setting that can't be changed here.
+    /// A setting. Those of a namespace can be changed there, the kernel's own can't.
     Setting(&'static str),
     Hostname,
     Domainname,
@@ -56,7 +59,13 @@ static NODES: &[(&str, Node)] = &[
         }),
     ),
     ("fs", Dir),
-    ("interrupts", T(|_| "           CPU0       \n".into())),
+    (
+        "interrupts",
+        T(|_| {
+            let columns: String = (0..CPUS).map(|cpu| format!("CPU{cpu}       ")).collect();
+            format!("           {columns}\n")
+        }),
+    ),
     ("irq", Dir),
     ("kcore", Closed),
     ("keys", Closed),
@@ -77,6 +86,12 @@ static NODES: &[(&str, Node)] = &[
     ("sys", Dir),
     ("sys/fs", Dir),
     ("sys/fs/file-max", Setting("1048576")),
+    ("sys/fs/mqueue", Dir),
+    ("sys/fs/mqueue/msg_default", Setting("10")),
+    ("sys/fs/mqueue/msg_max", Setting("10")),
+    ("sys/fs/mqueue/msgsize_default", Setting("8192")),
+    ("sys/fs/mqueue/msgsize_max", Setting("8192")),
+    ("sys/fs/mqueue/queues_max", Setting("256")),
     ("sys/fs/nr_open", Setting("1048576")),
     ("sys/fs/pipe-max-size", Setting("1048576")),
     ("sys/fs/inotify", Dir),
@@ -89,6 +104,8 @@ static NODES: &[(&str, Node)] = &[
     ("sys/kernel/domainname", Domainname),
     ("sys/kernel/hostname", Hostname),
     ("sys/kernel/msgmax", Setting("8192")),
+    ("sys/kernel/msgmnb", Setting("16384")),
+    ("sys/kernel/msgmni", Setting("32000")),
     ("sys/kernel/ngroups_max", Setting("65536")),
     ("sys/kernel/osrelease", T(|_| format!("{RELEASE}\n"))),
     ("sys/kernel/ostype", T(|_| "Linux\n".into())),
@@ -101,8 +118,11 @@ static NODES: &[(&str, Node)] = &[
     ("sys/kernel/random/uuid", T(random_uuid)),
     ("sys/kernel/randomize_va_space", Setting("0")),
     ("sys/kernel/seccomp", Dir),
+    ("sys/kernel/sem", Setting("32000\t1024000000\t500\t32000")),
+    ("sys/kernel/shm_rmid_forced", Setting("0")),
     ("sys/kernel/shmall", Setting("18446744073692774399")),
     ("sys/kernel/shmmax", Setting("18446744073692774399")),
+    ("sys/kernel/shmmni", Setting("4096")),
     ("sys/kernel/threads-max", Setting("62000")),
     ("sys/kernel/version", T(|_| format!("{VERSION}\n"))),
     ("sys/kernel/yama", Dir),
@@ -111,15 +131,25 @@ static NODES: &[(&str, Node)] = &[
     ("sys/net/core", Dir),
     ("sys/net/core/somaxconn", Setting("4096")),
     ("sys/net/ipv4", Dir),
+    ("sys/net/ipv4/icmp_echo_ignore_all", Setting("0")),
     ("sys/net/ipv4/ip_forward", Setting("1")),
     ("sys/net/ipv4/ip_local_port_range", Setting("32768\t60999")),
+    ("sys/net/ipv4/ip_nonlocal_bind", Setting("0")),
     ("sys/net/ipv4/ip_unprivileged_port_start", Setting("0")),
     ("sys/net/ipv4/ping_group_range", Setting("0\t2147483647")),
+    ("sys/net/ipv4/tcp_keepalive_intvl", Setting("75")),
+    ("sys/net/ipv4/tcp_keepalive_probes", Setting("9")),
     ("sys/net/ipv4/tcp_keepalive_time", Setting("7200")),
     ("sys/net/ipv4/tcp_fin_timeout", Setting("60")),
     ("sys/net/ipv4/tcp_syncookies", Setting("1")),
     ("sys/net/ipv4/tcp_max_syn_backlog", Setting("512")),
+    ("sys/net/ipv4/tcp_tw_reuse", Setting("2")),
     ("sys/net/ipv6", Dir),
+    ("sys/net/ipv6/conf", Dir),
+    ("sys/net/ipv6/conf/all", Dir),
+    ("sys/net/ipv6/conf/all/disable_ipv6", Setting("0")),
+    ("sys/net/ipv6/conf/default", Dir),
+    ("sys/net/ipv6/conf/default/disable_ipv6", Setting("0")),
     ("sys/vm", Dir),
     ("sys/vm/max_map_count", Setting("65530")),
     ("sys/vm/mmap_min_addr", Setting("65536")),
@@ -215,22 +245,17 @@ pub(super) fn lookup(proc: &Rc<Proc>, dir: &str, name: &[u8]) -> Result<InodeRef
             proc.file(ino, 0o444, text(move |cx| Ok(make(cx))), None)
         }
         Setting(value) => {
-            let value = *value;
-            // It can't be changed; saying again what it is does no harm.
-            let refuse: Accept = Rc::new(move |cx, data| {
+            let (path, value) = (*path, *value);
+            let accept: Accept = Rc::new(move |cx, data| {
                 cx.need(CapSet::SYS_ADMIN)?;
-                if data.trim_ascii() == value.as_bytes() {
-                    Ok(())
-                } else {
-                    Err(Errno::EINVAL)
-                }
+                change(&cx.t.ns(), path, value, data)
             });
-            proc.file(
-                ino,
-                0o644,
-                text(move |_| Ok(format!("{value}\n"))),
-                Some(refuse),
-            )
+            let current = move |cx: &Cx| {
+                let ns = cx.t.ns();
+                let changed = settings(&ns, path).and_then(|all| all.borrow().get(path).cloned());
+                Ok(changed.unwrap_or_else(|| value.to_owned()) + "\n")
+            };
+            proc.file(ino, 0o644, text(current), Some(accept))
         }
         Hostname => name_file(proc, ino, false),
         Domainname => name_file(proc, ino, true),
@@ -242,6 +267,54 @@ pub(super) fn lookup(proc: &Rc<Proc>, dir: &str, name: &[u8]) -> Result<InodeRef
     };
     proc.fixed.borrow_mut().insert(path, made.clone());
     Ok(made)
+}
+
+/// What was changed of the namespace that the setting belongs to; `None` for the kernel's own.
+fn settings<'a>(
+    ns: &'a Namespaces,
+    path: &str,
+) -> Option<&'a RefCell<BTreeMap<&'static str, String>>> {
+    const IPC: &[&str] = &[
+        "sys/fs/mqueue/",
+        "sys/kernel/msg",
+        "sys/kernel/sem",
+        "sys/kernel/shm",
+    ];
+    if path.starts_with("sys/net/") {
+        Some(ns.net.settings())
+    } else if IPC.iter().any(|start| path.starts_with(start)) {
+        Some(&ns.ipc.settings)
+    } else {
+        None
+    }
+}
+
+/// Changes a setting whose first value was `first`. `EINVAL` for what isn't as many numbers as it has, and for the
+/// kernel's own; saying again what one of those is does no harm.
+fn change(ns: &Namespaces, path: &'static str, first: &str, data: &[u8]) -> Result<()> {
+    let text = std::str::from_utf8(data).map_err(|_| Errno::EINVAL)?;
+    let numbers: Vec<&str> = text.split_ascii_whitespace().collect();
+    let Some(settings) = settings(ns, path) else {
+        let same = numbers.iter().copied().eq(first.split_ascii_whitespace());
+        return if same { Ok(()) } else { Err(Errno::EINVAL) };
+    };
+    if numbers.len() != first.split_ascii_whitespace().count()
+        || numbers.iter().any(|number| number.parse::<i128>().is_err())
+    {
+        return Err(Errno::EINVAL);
+    }
+    settings.borrow_mut().insert(path, numbers.join("\t"));
+    Ok(())
+}
+
+/// Changes the setting `name`, such as `net.ipv4.ip_forward`, as seen from `ns`. `ENOENT` when there is none.
+pub fn sysctl(ns: &Namespaces, name: &str, value: &str) -> Result<()> {
+    let wanted = format!("sys/{}", name.replace('.', "/"));
+    match NODES.iter().find(|(path, _)| *path == wanted) {
+        Some((path, Setting(first))) => change(ns, path, first, value.as_bytes()),
+        Some((_, Hostname | Domainname)) => Err(Errno::EINVAL),
+        _ => Err(Errno::ENOENT),
+    }
 }
 
 fn name_file(proc: &Proc, ino: u64, domain: bool) -> InodeRef {
@@ -280,12 +353,16 @@ fn free(k: &Inner) -> u64 {
 }
 
 fn cpuinfo(_: &Cx) -> String {
-    "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 15\nmodel\t\t: 6\nmodel name\t: Bottleship emulated x86-64\n\
-     stepping\t: 1\ncpu MHz\t\t: 200.000\ncache size\t: 512 KB\nphysical id\t: 0\nsiblings\t: 1\ncore id\t\t: 0\n\
-     cpu cores\t: 1\nfpu\t\t: yes\nfpu_exception\t: yes\ncpuid level\t: 1\nwp\t\t: yes\n\
+    let one = |cpu: u32| {
+        format!(
+            "processor\t: {cpu}\nvendor_id\t: AuthenticAMD\ncpu family\t: 15\nmodel\t\t: 6\n\
+     model name\t: Bottleship emulated x86-64\nstepping\t: 1\ncpu MHz\t\t: 200.000\ncache size\t: 512 KB\n\
+     physical id\t: 0\nsiblings\t: {CPUS}\ncore id\t\t: {cpu}\ncpu cores\t: {CPUS}\nfpu\t\t: yes\nfpu_exception\t: yes\ncpuid level\t: 1\nwp\t\t: yes\n\
      flags\t\t: fpu tsc msr cx8 cmov clflush mmx fxsr sse sse2 syscall nx lm\n\
      bogomips\t: 400.00\nclflush size\t: 64\ncache_alignment\t: 64\naddress sizes\t: 40 bits physical, 48 bits virtual\n\n"
-        .to_owned()
+        )
+    };
+    (0..CPUS).map(one).collect()
 }
 
 fn loadavg(cx: &Cx) -> String {
@@ -377,9 +454,17 @@ fn uptime(cx: &Cx) -> String {
 }
 
 fn stat(cx: &Cx) -> String {
+    // One task runs at a time, so all of the work is the first CPU's.
     let total = cx.now() / 10_000_000;
     let user = cx.k.instructions.get() * NS_PER_INSTRUCTION / 10_000_000;
     let idle = total.saturating_sub(user);
+    let others = u64::from(CPUS - 1) * total;
+    let cpus: String = (0..CPUS)
+        .map(|cpu| match cpu {
+            0 => format!("cpu0 {user} 0 0 {idle} 0 0 0 0 0 0\n"),
+            _ => format!("cpu{cpu} 0 0 0 {total} 0 0 0 0 0 0\n"),
+        })
+        .collect();
     let boot = (cx.k.realtime().saturating_sub(cx.now())) / NSEC_PER_SEC;
     let running =
         cx.k.processes()
@@ -387,8 +472,8 @@ fn stat(cx: &Cx) -> String {
             .filter(|p| crate::kernel::spawn::state_letter(p) == 'R')
             .count();
     format!(
-        "cpu  {user} 0 0 {idle} 0 0 0 0 0 0\ncpu0 {user} 0 0 {idle} 0 0 0 0 0 0\nintr 0\nctxt {}\nbtime {boot}\n\
-         processes {}\nprocs_running {running}\nprocs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n",
+        "cpu  {user} 0 0 {} 0 0 0 0 0 0\n{cpus}intr 0\nctxt {}\nbtime {boot}\nprocesses {}\nprocs_running {running}\nprocs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n",
+        idle + others,
         cx.k.context_switches.get(),
         cx.k.forks.get(),
     )
