@@ -15,10 +15,10 @@ cargo xtask COMMAND
 
   build [--dev]          target/release/bottleship and target/site (--dev: quick to build, slow to run)
   serve [--addr A] [..]  build, then serve the site; more arguments go to `bottleship serve`
-  test [PART..]          all tests, or some of: fmt clippy native wasm e2e
+  test [PART..]          all tests, or some of: fmt clippy native wasm e2e conformance
   bench [--no-build]     measure the page in Chromium, beside the targets
-  conformance [--shared DIR] [--keep] [-v] [NAME..]
-                         compare with transcripts of a real Docker (default ../shared)
+  conformance [--shared DIR] [--bottleship FILE] [--only PART] [--keep] [SUITE..]
+                         compare with a real Docker's answers (default ../shared); --keep notes what is reached
   fuzz [--seconds N | --runs N] [TARGET..]
                          coverage-guided fuzzing of what strangers send
   setup                  only install what the other commands need

@@ -21,6 +21,8 @@ pub enum Need {
     Images,
     /// To run the tests.
     Tests,
+    /// To compare with a real Docker's answers.
+    Conformance,
 }
 
 impl Need {
@@ -32,6 +34,15 @@ impl Need {
                 ("chromium", "chromium"),
                 ("chromedriver", "chromium-driver"),
                 ("busybox", "busybox-static"),
+            ],
+            Need::Conformance => &[
+                ("docker", "docker.io"),
+                ("docker-registry", "docker-registry"),
+                ("busybox", "busybox-static"),
+                ("python3", "python3"),
+                ("gcc", "gcc"),
+                ("openssl", "openssl"),
+                ("ip", "iproute2"),
             ],
         }
     }
@@ -78,7 +89,7 @@ pub fn node_modules() -> Result<()> {
 ///
 /// # Errors
 /// When the tests' packages are missing and can't be installed. Without those for images the site is built all the
-/// same, without offered images, and says so.
+/// same, without offered images, and says so; likewise with suites of the comparison.
 pub fn debian(need: Need) -> Result<()> {
     let missing: Vec<&str> = need
         .packages()
@@ -105,6 +116,10 @@ pub fn debian(need: Need) -> Result<()> {
         Need::Tests => bail!(message),
         Need::Images => {
             eprintln!("{message}\nwithout it the offered images are not built");
+            Ok(())
+        }
+        Need::Conformance => {
+            eprintln!("{message}\nwithout it some suites are skipped");
             Ok(())
         }
     }

@@ -14,6 +14,7 @@ const PARTS: &[Part] = &[
     ("native", native),
     ("wasm", wasm),
     ("e2e", e2e),
+    ("conformance", conformance),
 ];
 
 /// Runs the named parts, or all.
@@ -106,4 +107,9 @@ fn e2e() -> Result<()> {
         .env("BOTTLESHIP", site::server_binary(site::Profile::Release))
         .env("BOTTLESHIP_SITE", site::dir());
     sh::run(&mut npm)
+}
+
+/// Every suite of the comparison with a real Docker that can run here.
+fn conformance() -> Result<()> {
+    crate::conformance::run(&[])
 }

@@ -1,265 +1,239 @@
-//! `cargo xtask conformance --shared DIR`: the engine against transcripts recorded from a real Docker.
+//! `cargo xtask conformance`: the engine against what a real Docker, BuildKit and other people's tools say.
 //!
-//! Each suite prints one line. The number of steps that it last reached is kept in tests/conformance/reached.txt; a
-//! suite that falls below fails the command, one that rises says so, and `--keep` writes the new numbers.
+//! [`SUITES`] lists the suites; each prints one line. tests/conformance/reached.toml keeps what each last reached; a
+//! suite that falls below fails the command, `--keep` writes the new numbers. target/conformance/index.html lists
+//! every case that differs, with the reason where it is known.
 
-use std::collections::BTreeMap;
+mod course_commands;
+mod dockerfile;
+mod host;
+mod page;
+mod reached;
+mod transcripts;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{sh, site};
+use crate::{setup, sh, site};
 
-/// The file with the numbers reached, one `suite passed total` a line.
-const REACHED: &str = "tests/conformance/reached.txt";
+/// All suites, in the order in which they run.
+const SUITES: &[Suite] = &[
+    Suite {
+        name: "oracle-real",
+        about: "a course's commands, the real client against our daemon",
+        run: transcripts::oracle_real,
+    },
+    Suite {
+        name: "oracle-ours",
+        about: "the same with our own client",
+        run: transcripts::oracle_ours,
+    },
+    Suite {
+        name: "scenarios-real",
+        about: "tests/conformance/scenarios, the real client against our daemon",
+        run: transcripts::own_real,
+    },
+    Suite {
+        name: "scenarios-ours",
+        about: "the same with our own client",
+        run: transcripts::own_ours,
+    },
+    Suite {
+        name: "dockerfile",
+        about: "what BuildKit's frontend makes of Dockerfiles, and its own test tables",
+        run: dockerfile::run,
+    },
+    Suite {
+        name: "course-commands",
+        about: "docker commands of public courses, by uses: parsed, and done or honestly refused",
+        run: course_commands::run,
+    },
+];
+
+/// A row of [`SUITES`].
+pub struct Suite {
+    /// Its name on the command line and in reached.toml.
+    pub name: &'static str,
+    /// What is compared, for the page.
+    pub about: &'static str,
+    /// Runs it. An error is for what must not happen; a tool that is missing is [`Outcome::Skipped`].
+    pub run: fn(&Env) -> Result<Outcome>,
+}
+
+/// What came of a suite.
+pub enum Outcome {
+    /// It could not run here: why, and what would let it.
+    Skipped(String),
+    /// It ran.
+    Ran(Vec<Part>),
+}
+
+/// A scenario, a table, a tool: what a suite consists of.
+pub struct Part {
+    /// Its name.
+    pub name: String,
+    /// Cases that are as they should be.
+    pub passed: usize,
+    /// All cases.
+    pub total: usize,
+    /// Those that differ, and those that count as identical because a difference is documented.
+    pub cases: Vec<Case>,
+}
+
+/// A case for the page.
+pub struct Case {
+    /// What was done, such as the command line.
+    pub what: String,
+    /// Counts as identical: the difference is one between Docker's versions.
+    pub passed: bool,
+    /// Why it differs, and the source of that, where they are known.
+    pub reason: String,
+    /// The difference, as lines of a unified diff.
+    pub diff: String,
+}
+
+/// What suites are given.
+pub struct Env {
+    /// The directory with the recordings (`--shared`).
+    pub shared: PathBuf,
+    /// The `bottleship` program under test.
+    pub bottleship: PathBuf,
+    /// Where suites write, a directory for each.
+    pub out: PathBuf,
+    /// Parts whose name contains none of these are left out; empty: none is.
+    pub only: Vec<String>,
+}
+
+impl Env {
+    /// Whether the part of this name is to run.
+    pub fn wants(&self, part: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| part.contains(only.as_str()))
+    }
+
+    /// An empty directory for the suite.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn work(&self, suite: &str) -> Result<PathBuf> {
+        let work = self.out.join(suite);
+        let _ = fs::remove_dir_all(&work);
+        fs::create_dir_all(&work).with_context(|| format!("can't make {}", work.display()))?;
+        Ok(work)
+    }
+}
 
 struct Options {
     shared: PathBuf,
+    bottleship: Option<PathBuf>,
     keep: bool,
-    verbose: bool,
+    suites: Vec<String>,
     only: Vec<String>,
 }
 
 impl Options {
     fn parse(args: &[String]) -> Result<Options> {
         let mut options = Options {
-            shared: sh::root().join("../shared"),
+            shared: std::env::var_os("BOTTLESHIP_SHARED")
+                .map_or_else(|| sh::root().join("../shared"), PathBuf::from),
+            bottleship: None,
             keep: false,
-            verbose: false,
+            suites: Vec::new(),
             only: Vec::new(),
         };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
+            let mut value = || args.next().with_context(|| format!("{arg} needs a value"));
             match arg.as_str() {
-                "--shared" => {
-                    let dir = args.next().context("--shared needs a directory")?;
-                    options.shared = sh::root().join(dir);
-                }
+                "--shared" => options.shared = sh::root().join(value()?),
+                "--bottleship" => options.bottleship = Some(sh::root().join(value()?)),
+                "--only" => options.only.push(value()?.clone()),
                 "--keep" => options.keep = true,
-                "-v" | "--verbose" => options.verbose = true,
                 flag if flag.starts_with('-') => bail!("unknown flag {flag}"),
-                name => options.only.push(name.to_owned()),
+                name if SUITES.iter().any(|suite| suite.name == name) => {
+                    options.suites.push(name.to_owned());
+                }
+                name => {
+                    let all: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
+                    bail!("there is no suite {name:?}; there are: {}", all.join(" "));
+                }
             }
+        }
+        if options.keep && !options.only.is_empty() {
+            bail!("--keep needs whole suites: leave --only out");
         }
         Ok(options)
     }
 }
 
-/// Passed and total steps of a suite.
-type Score = (usize, usize);
-
-/// Runs the suites.
+/// Runs the suites named on the command line, or all.
+///
+/// # Errors
+/// When a suite falls below what it reached before, or can't run for a reason other than a missing tool.
 pub fn run(args: &[String]) -> Result<()> {
     let options = Options::parse(args)?;
-    let oracle = options.shared.join("oracle");
-    if !oracle.is_dir() {
+    if !options.shared.join("oracle").is_dir() {
         println!(
-            "skipped: {} is not there (name it with --shared)",
-            oracle.display()
+            "skipped: {} is not there (name it with --shared or BOTTLESHIP_SHARED)",
+            options.shared.display()
         );
         return Ok(());
     }
-    sh::run(sh::cargo().args(["build", "--locked", "--release", "-p", "bottleship"]))?;
-    let mut scores = BTreeMap::new();
-    for (client, program) in clients()? {
-        scores.append(&mut transcripts(&options, &oracle, client, &program)?);
-    }
-    settle(&options, &scores)
-}
-
-/// The clients to check with: the real one where it is installed, and ours under the name `docker`.
-fn clients() -> Result<Vec<(&'static str, PathBuf)>> {
-    let mut clients = Vec::new();
-    match sh::find("docker") {
-        Some(real) => clients.push(("real", real)),
-        None => println!("skipped: no docker client on the PATH, so only our own is checked"),
-    }
-    let ours = sh::target().join("conformance/bin/docker");
-    fs::create_dir_all(ours.parent().expect("has a parent"))?;
-    let _ = fs::remove_file(&ours);
-    let binary = fs::canonicalize(site::server_binary(site::Profile::Release))?;
-    std::os::unix::fs::symlink(binary, &ours).context("can't link our docker")?;
-    clients.push(("ours", ours));
-    Ok(clients)
-}
-
-/// Runs every scenario against a fresh daemon with `program`.
-fn transcripts(
-    options: &Options,
-    oracle: &Path,
-    client: &str,
-    program: &Path,
-) -> Result<BTreeMap<String, Score>> {
-    let work = sh::target().join("conformance").join(client);
-    let _ = fs::remove_dir_all(&work);
-    fs::create_dir_all(&work)?;
-    let base = work.join("base.tar");
-    let made = sh::command("python3", &[])
-        .arg(oracle.join("mkbase.py"))
-        .arg(&base)
-        .stdout(Stdio::null())
-        .status();
-    if !made.is_ok_and(|status| status.success()) {
-        println!(
-            "skipped: transcripts with the {client} client (needs python3, gcc and busybox-static)"
-        );
-        return Ok(BTreeMap::new());
-    }
-    let daemon = Daemon::start(&work)?;
-    let mut scenarios: Vec<PathBuf> = fs::read_dir(oracle.join("scenarios"))?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<_>>()?;
-    scenarios.sort();
-    scenarios.retain(|path| {
-        let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        options.only.is_empty() || options.only.iter().any(|only| name.contains(only.as_str()))
-    });
-    let mut check = Command::new("python3");
-    check
-        .arg(oracle.join("transcript.py"))
-        .args(["check", "-H", &daemon.host()])
-        .arg("-d")
-        .arg(program)
-        .arg("-o")
-        .arg(work.join("out"))
-        .args(options.verbose.then_some("-v"))
-        .args(&scenarios)
-        .env("BASE_TAR", &base)
-        .env("WORK", work.join("t"))
-        .stderr(Stdio::inherit());
-    if client == "ours" {
-        check.env("DOCKER_BUILDKIT", "0");
-    }
-    let output = check.output().context("can't run the transcripts")?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    if options.verbose {
-        println!("{text}");
-    }
-    Ok(text
-        .lines()
-        .filter_map(|line| score(client, line))
-        .collect())
-}
-
-/// From a line such as `01_hello     14/ 15 steps identical   <--`.
-fn score(client: &str, line: &str) -> Option<(String, Score)> {
-    let (head, _) = line.split_once(" steps identical")?;
-    let (name, counts) = head.trim().split_once(' ')?;
-    let (passed, total) = counts.split_once('/')?;
-    let score = (passed.trim().parse().ok()?, total.trim().parse().ok()?);
-    Some((format!("{client}/{name}"), score))
-}
-
-/// Prints the scores, compares them with what was reached before.
-fn settle(options: &Options, scores: &BTreeMap<String, Score>) -> Result<()> {
-    let path = sh::root().join(REACHED);
-    let mut reached: BTreeMap<String, Score> = fs::read_to_string(&path)
-        .unwrap_or_default()
-        .lines()
-        .filter_map(|line| {
-            let mut words = line.split_whitespace();
-            let name = words.next()?.to_owned();
-            Some((
-                name,
-                (words.next()?.parse().ok()?, words.next()?.parse().ok()?),
-            ))
-        })
-        .collect();
+    setup::debian(setup::Need::Conformance)?;
+    let bottleship = match &options.bottleship {
+        Some(program) => program.clone(),
+        None => {
+            sh::run(sh::cargo().args(["build", "--locked", "--release", "-p", "bottleship"]))?;
+            site::server_binary(site::Profile::Release)
+        }
+    };
+    let env = Env {
+        shared: canonical(&options.shared)?,
+        bottleship: canonical(&bottleship)?,
+        out: sh::target().join("conformance"),
+        only: options.only.clone(),
+    };
+    let mut results = Vec::new();
+    let mut reached = reached::Reached::read()?;
     let mut fell = Vec::new();
-    for client in ["real", "ours"] {
-        let of: Vec<_> = scores
-            .iter()
-            .filter(|(name, _)| name.starts_with(client))
-            .collect();
-        let (passed, total) = of
-            .iter()
-            .fold((0, 0), |sum, (_, s)| (sum.0 + s.0, sum.1 + s.1));
-        for (name, score) in of {
-            let before = reached.get(name).map_or(0, |r| r.0);
-            let note = match score.0.cmp(&before) {
-                std::cmp::Ordering::Less => {
-                    fell.push(format!("{name}: {} steps, {before} before", score.0));
-                    "  FELL"
-                }
-                std::cmp::Ordering::Greater => "  rose",
-                std::cmp::Ordering::Equal => "",
-            };
-            println!("{name:<32} {:>4}/{:<4}{note}", score.0, score.1);
+    for suite in SUITES {
+        if !options.suites.is_empty() && !options.suites.iter().any(|name| name == suite.name) {
+            continue;
         }
-        if total > 0 {
-            println!(
-                "{client:<32} {passed:>4}/{total:<4} {:.1} %",
-                100.0 * passed as f64 / total as f64
-            );
+        let outcome = (suite.run)(&env).with_context(|| format!("suite {}", suite.name))?;
+        match &outcome {
+            Outcome::Skipped(why) => println!("{:<18} skipped: {why}", suite.name),
+            Outcome::Ran(parts) => {
+                let score = reached::Score::of(parts);
+                let note = match reached.compare(suite.name, score) {
+                    _ if !env.only.is_empty() => String::new(),
+                    reached::Change::Fell(before) => {
+                        fell.push(suite.name);
+                        format!("  FELL from {before:.1} %")
+                    }
+                    reached::Change::Rose(before) => format!("  rose from {before:.1} %"),
+                    reached::Change::Same => String::new(),
+                };
+                println!("{:<18} {score}{note}", suite.name);
+                reached.set(suite.name, score);
+            }
         }
+        results.push((suite, outcome));
     }
+    let index = env.out.join("index.html");
+    fs::create_dir_all(&env.out)?;
+    fs::write(&index, page::html(&results)).context("can't write the page")?;
+    println!("differences: {}", index.display());
     if options.keep {
-        reached.extend(scores.iter().map(|(name, score)| (name.clone(), *score)));
-        let text: String = reached
-            .iter()
-            .map(|(name, s)| format!("{name} {} {}\n", s.0, s.1))
-            .collect();
-        fs::create_dir_all(path.parent().expect("has a parent"))?;
-        fs::write(&path, text)?;
-    } else if !fell.is_empty() {
-        bail!("fell below what was reached:\n  {}", fell.join("\n  "));
+        return reached.write();
+    }
+    if !fell.is_empty() {
+        bail!("fell below what was reached before: {}", fell.join(", "));
     }
     Ok(())
 }
 
-/// A daemon of ours on a socket of its own; killed when dropped.
-struct Daemon {
-    child: Child,
-    socket: PathBuf,
-}
-
-impl Daemon {
-    fn start(work: &Path) -> Result<Daemon> {
-        let socket = work.join("docker.sock");
-        let log = fs::File::create(work.join("daemon.log"))?;
-        let child = Command::new(site::server_binary(site::Profile::Release))
-            .args([
-                "daemon",
-                "--host",
-                &format!("unix://{}", socket.display()),
-                "--data",
-            ])
-            .arg(work.join("data"))
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .context("can't start bottleship daemon")?;
-        let mut daemon = Daemon { child, socket };
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while std::os::unix::net::UnixStream::connect(&daemon.socket).is_err() {
-            if let Some(status) = daemon.child.try_wait()? {
-                bail!(
-                    "the daemon ended at once ({status}); see {}",
-                    work.join("daemon.log").display()
-                );
-            }
-            if Instant::now() > deadline {
-                bail!(
-                    "the daemon does not listen; see {}",
-                    work.join("daemon.log").display()
-                );
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Ok(daemon)
-    }
-
-    fn host(&self) -> String {
-        format!("unix://{}", self.socket.display())
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn canonical(path: &Path) -> Result<PathBuf> {
+    fs::canonicalize(path).with_context(|| format!("no {}", path.display()))
 }
