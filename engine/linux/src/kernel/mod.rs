@@ -134,6 +134,12 @@ pub const CPUS: u32 = 2;
 /// CPU time of one system call, in ns.
 pub const NS_PER_SYSCALL: u64 = 1000;
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.sched.clear();
+    }
+}
+
 impl Kernel {
     /// A kernel without processes. Its host namespaces have an empty tmpfs at `/`; see [`Kernel::set_host_mounts`].
     pub fn new(config: KernelConfig) -> Kernel {

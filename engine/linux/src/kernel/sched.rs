@@ -58,6 +58,11 @@ impl Sched {
         Some(task)
     }
 
+    /// Forgets all tasks. A kernel that ends does so, as tasks hold the queue that holds them.
+    pub fn clear(&self) {
+        self.queue.take();
+    }
+
     /// Whether anything wants to run.
     pub fn is_empty(&self) -> bool {
         let woken = &self.outside.woken;
