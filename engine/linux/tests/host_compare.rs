@@ -116,6 +116,48 @@ fn show(output: &Output, tree: &Tree) -> String {
     text
 }
 
+/// What programs need besides themselves and the libraries that they are linked with.
+const NEEDS: &[(&str, &[&str])] = &[
+    (
+        "perl",
+        &[
+            "/usr/lib/x86_64-linux-gnu/perl-base",
+            "/usr/share/perl/5.36",
+            "/usr/lib/x86_64-linux-gnu/perl/5.36",
+        ],
+    ),
+    (
+        "python3",
+        &["/usr/lib/python3.11", "/lib/x86_64-linux-gnu/libgcc_s.so.1"],
+    ),
+    ("git", &["/usr/lib/git-core/git"]),
+    ("getent", &["/etc/hosts"]),
+    (
+        "openssl",
+        &["/etc/ssl/openssl.cnf", "/usr/lib/ssl/openssl.cnf"],
+    ),
+];
+
+/// Imports a file or a tree, with the libraries that what is in it is linked with.
+fn import_all(machine: &mut Machine, path: &Path) -> std::io::Result<()> {
+    if path.is_dir() {
+        for entry in fs::read_dir(path)? {
+            let path = entry?.path();
+            // Tests and what only development needs.
+            let left_out = ["test", "idlelib", "config-3.11-x86_64-linux-gnu", "CORE"];
+            if path.is_dir() && left_out.iter().any(|name| path.ends_with(name)) {
+                continue;
+            }
+            import_all(machine, &path)?;
+        }
+        Ok(())
+    } else if path.extension().is_some_and(|extension| extension == "so") {
+        machine.import_program(path.as_os_str().as_bytes())
+    } else {
+        machine.import(path)
+    }
+}
+
 #[test]
 fn commands_behave_as_on_the_host() {
     let only = std::env::var("BOTTLESHIP_COMPARE").ok();
@@ -160,12 +202,12 @@ fn commands_behave_as_on_the_host() {
             println!("skipped: {command} ({missing})");
             continue;
         }
-        if programs.contains("perl") {
-            for dir in [
-                "/usr/lib/x86_64-linux-gnu/perl-base",
-                "/usr/share/perl/5.36",
-            ] {
-                let _ = machine.import(Path::new(dir));
+        let also = NEEDS
+            .iter()
+            .filter(|(program, _)| programs.split(' ').any(|p| p == *program));
+        for path in also.flat_map(|(_, paths)| *paths) {
+            if let Err(error) = import_all(&mut machine, Path::new(path)) {
+                println!("{path}: {error}");
             }
         }
         let dir = base.join(number.to_string());

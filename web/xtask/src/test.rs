@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{setup, sh, site};
+use crate::{fuzz, setup, sh, site};
 
 type Part = (&'static str, fn() -> Result<()>);
 
@@ -12,6 +12,7 @@ const PARTS: &[Part] = &[
     ("fmt", fmt),
     ("clippy", clippy),
     ("native", native),
+    ("fuzz", fuzz_briefly),
     ("wasm", wasm),
     ("e2e", e2e),
     ("conformance", conformance),
@@ -65,6 +66,11 @@ fn clippy() -> Result<()> {
 
 fn native() -> Result<()> {
     sh::run(sh::cargo().args(["test", "--locked", "--workspace"]))
+}
+
+/// So many inputs for each target, the same ones each time; half a minute in all.
+fn fuzz_briefly() -> Result<()> {
+    fuzz::run(&["--runs".to_owned(), "8000".to_owned()])
 }
 
 /// The tests that run in a real Chromium's worker.
