@@ -23,6 +23,7 @@ pub mod fetch;
 mod graph_driver;
 pub mod image;
 pub mod image_source;
+pub mod keeper;
 pub mod layer;
 pub mod lesson;
 pub mod network;
@@ -35,6 +36,7 @@ pub mod store;
 #[cfg(test)]
 mod testing;
 pub mod units;
+pub mod user;
 pub mod volume;
 
 pub use config::Config;

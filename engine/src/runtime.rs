@@ -146,6 +146,8 @@ pub struct ContainerSpec {
     pub readonly_paths: Vec<String>,
     /// Whether it gets every device.
     pub privileged: bool,
+    /// Whether system calls are filtered by Docker's default profile.
+    pub seccomp: bool,
 }
 
 /// The host's ends of a process' standard streams. With a terminal, everything

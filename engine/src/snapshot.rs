@@ -6,8 +6,9 @@ use std::rc::Rc;
 
 use async_trait::async_trait;
 use bottleship_oci::{ChainId, DiffId, Digest};
-use bottleship_vfs::{FileSystem, InodeRef};
+use bottleship_vfs::{CreatePerm, Errno, FileSystem, InodeRef, NewNode};
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::content::ContentError;
 use crate::store::StoreError;
@@ -49,6 +50,77 @@ pub struct LayerInfo {
     pub blob: Digest,
     /// Bytes of this layer's files, without its parents'.
     pub size: u64,
+}
+
+/// A layer, as it is stored.
+#[derive(Serialize, Deserialize)]
+struct StoredLayer {
+    diff_id: String,
+    parent: Option<String>,
+    blob: String,
+    size: u64,
+}
+
+impl LayerInfo {
+    /// As it is stored, under its chain id.
+    pub fn encode(&self) -> Bytes {
+        let stored = StoredLayer {
+            diff_id: self.diff_id.as_str().into(),
+            parent: self.parent.as_ref().map(|parent| parent.as_str().into()),
+            blob: self.blob.as_str().into(),
+            size: self.size,
+        };
+        serde_json::to_vec(&stored).unwrap_or_default().into()
+    }
+
+    /// What [`LayerInfo::encode`] made; `None` when it is something else.
+    pub fn decode(chain: &str, json: &[u8]) -> Option<LayerInfo> {
+        let stored: StoredLayer = serde_json::from_slice(json).ok()?;
+        Some(LayerInfo {
+            chain_id: chain.parse().ok()?,
+            diff_id: stored.diff_id.parse().ok()?,
+            parent: match stored.parent {
+                Some(parent) => Some(parent.parse().ok()?),
+                None => None,
+            },
+            blob: stored.blob.parse().ok()?,
+            size: stored.size,
+        })
+    }
+}
+
+/// Makes in an empty directory what dockerd provides where an image does not:
+/// mount points, and files that it mounts over. It is the layer below every
+/// image.
+///
+/// # Errors
+/// What the file system says.
+pub fn fill_init_layer(root: &InodeRef) -> Result<(), Errno> {
+    let perm = CreatePerm {
+        mode: 0o755,
+        uid: 0,
+        gid: 0,
+    };
+    root.create(b".dockerenv", NewNode::File, perm)?;
+    let dev = root.create(b"dev", NewNode::Dir, perm)?;
+    dev.create(b"console", NewNode::File, perm)?;
+    dev.create(b"pts", NewNode::Dir, perm)?;
+    dev.create(b"shm", NewNode::Dir, perm)?;
+    let etc = root.create(b"etc", NewNode::Dir, perm)?;
+    for name in ["hostname", "hosts", "resolv.conf"] {
+        etc.create(name.as_bytes(), NewNode::File, perm)?;
+    }
+    etc.create(
+        b"mtab",
+        NewNode::Symlink(b"/proc/mounts"),
+        CreatePerm {
+            mode: 0o777,
+            ..perm
+        },
+    )?;
+    root.create(b"proc", NewNode::Dir, perm)?;
+    root.create(b"sys", NewNode::Dir, perm)?;
+    Ok(())
 }
 
 /// How a path differs between a snapshot and its parent.

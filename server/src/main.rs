@@ -5,6 +5,7 @@ mod daemon;
 mod docker;
 mod host;
 mod images;
+mod oci;
 mod site;
 
 use std::process::ExitCode;

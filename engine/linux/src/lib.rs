@@ -25,6 +25,6 @@ pub use kernel::task::ExitStatus;
 pub use kernel::{Builtin, CPUS, Kernel, KernelConfig, RunState};
 pub use net::{
     Bridge, BridgeConfig, DnsAnswer, DnsHook, DnsQuestion, HostListener, HostStream, NetNs,
-    Published,
+    Published, dns_answer,
 };
 pub use syscall::RELEASE;

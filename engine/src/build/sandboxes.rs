@@ -249,6 +249,7 @@ impl EngineSandboxes {
             masked_paths: owned(&MASKED_PATHS),
             readonly_paths: owned(&READONLY_PATHS),
             privileged: sandbox.insecure,
+            seccomp: !sandbox.insecure,
         })
     }
 

@@ -3,7 +3,7 @@
 use crate::api::ApiError;
 
 /// Linux's capabilities by number, without `CAP_`.
-const ALL: [&str; 41] = [
+pub const ALL: [&str; 41] = [
     "CHOWN",
     "DAC_OVERRIDE",
     "DAC_READ_SEARCH",

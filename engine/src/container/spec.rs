@@ -90,6 +90,7 @@ pub async fn container_spec(
         masked_paths: host.masked_paths.clone().unwrap_or_default(),
         readonly_paths: host.readonly_paths.clone().unwrap_or_default(),
         privileged: host.privileged,
+        seccomp: !host.privileged && !is_unconfined(host.security_opt.as_deref()),
     })
 }
 
@@ -223,6 +224,13 @@ pub fn has_no_new_privileges(options: Option<&[String]>) -> bool {
             "no-new-privileges" | "no-new-privileges=true" | "no-new-privileges:true"
         )
     };
+    options.unwrap_or_default().iter().any(on)
+}
+
+/// Whether `--security-opt seccomp=unconfined` is on.
+fn is_unconfined(options: Option<&[String]>) -> bool {
+    let on =
+        |option: &String| matches!(option.as_str(), "seccomp=unconfined" | "seccomp:unconfined");
     options.unwrap_or_default().iter().any(on)
 }
 

@@ -132,13 +132,18 @@ pub fn assemble_with(
         entropy,
         executor,
     };
-    let registry = own_registry(&ports);
     let engine = Engine::new(ports, config);
+    furnish(&engine);
+    Ok(engine)
+}
+
+/// Gives an engine what every one has: a registry of its own at localhost:5000, and the keeping of what containers write.
+pub fn furnish(engine: &Engine) {
+    let registry = own_registry(engine.ports());
     for domain in ["localhost:5000", "127.0.0.1:5000"] {
         engine.images().attach_registry(domain, registry.clone());
     }
-    super::keeper::keep(&engine);
-    Ok(engine)
+    crate::keeper::keep(engine);
 }
 
 /// The engine's own registry, at an address where no other one answers.

@@ -18,7 +18,7 @@ use bottleship_vfs::{
 use futures::future::{Either, join, pending, select};
 
 use super::assemble::{Machine, Outside, assemble, kernel as make_kernel};
-use super::{HostRoot, builtin_docker, keeper, trees};
+use super::{HostRoot, builtin_docker, trees};
 use crate::api::stdcopy::StdStream;
 use crate::config::Config;
 use crate::engine::Engine;
@@ -379,7 +379,7 @@ impl DockerHost {
 
     /// Makes everything durable that is not: the host's files, and what running containers wrote.
     pub async fn sync(&self) -> Result<(), StoreError> {
-        keeper::sync(self.engine()).await;
+        crate::keeper::sync(self.engine()).await;
         self.sync_files().await
     }
 

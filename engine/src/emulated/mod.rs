@@ -7,14 +7,13 @@ mod builtin_docker;
 mod content;
 mod host;
 mod host_dirs;
-mod keeper;
 mod network;
 mod runtime;
 mod snapshot;
 mod trees;
 mod volumes;
 
-pub use assemble::{Machine, Outside, assemble, assemble_with, kernel};
+pub use assemble::{Machine, Outside, assemble, assemble_with, furnish, kernel};
 pub use content::StoredContent;
 pub use host::{DockerHost, HostConfig, HostError, Output, Terminal};
 pub use host_dirs::HostRoot;

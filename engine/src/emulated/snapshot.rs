@@ -12,28 +12,21 @@ use std::rc::Rc;
 use async_trait::async_trait;
 use bottleship_oci::{ChainId, Digest};
 use bottleship_vfs::overlay::{Overlay, Upper};
-use bottleship_vfs::{Clock, CreatePerm, Errno, FileSystem, InodeRef, NewNode, Quota, Tmpfs};
+use bottleship_vfs::{Clock, Errno, FileSystem, InodeRef, Quota, Tmpfs};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::trees;
 use crate::content::ContentStore;
 use crate::layer::{Archived, Decompressor, LayerError, Limits, apply, changes, diff};
-use crate::snapshot::{Change, LayerInfo, RootFs, SnapshotError, Snapshotter, Usage};
+use crate::snapshot::{
+    Change, LayerInfo, RootFs, SnapshotError, Snapshotter, Usage, fill_init_layer,
+};
 use crate::store::{Op, Store};
 
 const LAYERS: &str = "layers";
 const SNAPSHOTS: &str = "snapshots";
 const UPPERS: &str = "snapshot-data";
-
-/// A layer, as it is stored.
-#[derive(Serialize, Deserialize)]
-struct StoredLayer {
-    diff_id: String,
-    parent: Option<String>,
-    blob: String,
-    size: u64,
-}
 
 /// An active snapshot, as it is stored.
 #[derive(Serialize, Deserialize)]
@@ -116,7 +109,7 @@ impl EmulatedSnapshots {
             return Ok(());
         }
         for (chain, json) in layers {
-            let Some(info) = stored_layer(&chain, &json) else {
+            let Some(info) = LayerInfo::decode(&chain, &json) else {
                 continue;
             };
             let layer = Layer {
@@ -234,66 +227,23 @@ impl EmulatedSnapshots {
     }
 
     async fn store_layer(&self, info: &LayerInfo) -> Result<(), SnapshotError> {
-        let stored = StoredLayer {
-            diff_id: info.diff_id.as_str().into(),
-            parent: info.parent.as_ref().map(|parent| parent.as_str().into()),
-            blob: info.blob.as_str().into(),
-            size: info.size,
-        };
-        let value = serde_json::to_vec(&stored).unwrap_or_default().into();
         Ok(self
             .store
             .commit(vec![Op::Put {
                 bucket: LAYERS,
                 key: info.chain_id.as_str().into(),
-                value,
+                value: info.encode(),
             }])
             .await?)
     }
 }
 
-fn stored_layer(chain: &str, json: &[u8]) -> Option<LayerInfo> {
-    let stored: StoredLayer = serde_json::from_slice(json).ok()?;
-    Some(LayerInfo {
-        chain_id: chain.parse().ok()?,
-        diff_id: stored.diff_id.parse().ok()?,
-        parent: stored.parent.and_then(|parent| parent.parse().ok()),
-        blob: stored.blob.parse().ok()?,
-        size: stored.size,
-    })
-}
-
-/// What dockerd provides where an image does not: mount points, and files that
-/// it mounts over.
+/// What every container finds where its image has nothing.
 fn init_layer(clock: &Clock) -> Result<InodeRef, Errno> {
-    let perm = CreatePerm {
-        mode: 0o755,
-        uid: 0,
-        gid: 0,
-    };
     let tree = Tmpfs::new(clock, Quota::unlimited())?;
-    let root = tree.root();
-    root.create(b".dockerenv", NewNode::File, perm)?;
-    let dev = root.create(b"dev", NewNode::Dir, perm)?;
-    dev.create(b"console", NewNode::File, perm)?;
-    dev.create(b"pts", NewNode::Dir, perm)?;
-    dev.create(b"shm", NewNode::Dir, perm)?;
-    let etc = root.create(b"etc", NewNode::Dir, perm)?;
-    for name in ["hostname", "hosts", "resolv.conf"] {
-        etc.create(name.as_bytes(), NewNode::File, perm)?;
-    }
-    etc.create(
-        b"mtab",
-        NewNode::Symlink(b"/proc/mounts"),
-        CreatePerm {
-            mode: 0o777,
-            ..perm
-        },
-    )?;
-    root.create(b"proc", NewNode::Dir, perm)?;
-    root.create(b"sys", NewNode::Dir, perm)?;
+    fill_init_layer(&tree.root())?;
     tree.seal();
-    Ok(root)
+    Ok(tree.root())
 }
 
 #[async_trait(?Send)]

@@ -1,19 +1,23 @@
-//! `bottleship daemon`: a Docker daemon on the emulated runtime.
+//! `bottleship daemon`: a Docker daemon, on the emulated runtime or on the kernel.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use bottleship_engine::clock::Entropy;
 use bottleship_engine::emulated::{self, Machine, Outside};
+use bottleship_engine::layer::Limits;
 use bottleship_engine::{Config, Engine};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use tokio::runtime::Handle;
 
 use crate::daemon::listen;
 use crate::daemon::thread::EngineHandle;
 use crate::host::{DiskStore, HostFiles, HostPorts, NetworkFetch, OsEntropy, SystemClock};
+use crate::oci::network::Namespace;
+use crate::oci::{self, uplink};
 
 #[derive(Args)]
 pub struct Daemon {
@@ -41,10 +45,34 @@ pub struct Daemon {
     /// Bytes of disk for all images, containers and volumes together
     #[arg(long, default_value_t = Machine::default().disk)]
     disk: u64,
+    /// What containers run on
+    #[arg(long, value_enum, default_value_t = RuntimeKind::Emulated)]
+    runtime: RuntimeKind,
+    /// With `--runtime oci`: crun, runc, or the path of another OCI runtime; the first that is installed otherwise
+    #[arg(long, value_name = "NAME|PATH")]
+    oci_runtime: Option<String>,
+}
+
+/// What containers run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum RuntimeKind {
+    /// An emulated Linux: no root, no kernel features
+    Emulated,
+    /// This machine's kernel, by an OCI runtime; needs root
+    Oci,
 }
 
 impl Daemon {
     pub fn run(self) -> Result<ExitCode> {
+        let machine = match self.runtime {
+            RuntimeKind::Emulated => None,
+            RuntimeKind::Oci => {
+                oci::enter(self.oci_runtime.as_deref())?;
+                let machine = oci::Machine::prepare(&self.data, self.oci_runtime.as_deref())?;
+                eprintln!("bottleship: {}", machine.statement);
+                Some(Arc::new(machine))
+            }
+        };
         let runtime = tokio::runtime::Runtime::new()?;
         runtime.block_on(async {
             listen::raise_descriptor_limit();
@@ -54,7 +82,17 @@ impl Daemon {
                 .filter_map(|listener| listener.file().map(Into::into))
                 .collect();
             let handle = Handle::current();
-            let engine = EngineHandle::start(move || self.engine(handle))?;
+            let engine = match &machine {
+                None => EngineHandle::start(move || self.engine(handle))?,
+                Some(machine) => {
+                    let bridges = oci::network::new_namespace()?;
+                    if let Err(error) = uplink::connect(&handle, &machine.name, &bridges).await {
+                        eprintln!("bottleship: containers have no way out: {error:#}");
+                    }
+                    let machine = machine.clone();
+                    EngineHandle::start(move || self.oci_engine(handle, &machine, bridges))?
+                }
+            };
             for listener in listeners {
                 println!("API listen on {}", listener.address());
                 tokio::spawn(listener.serve(engine.clone()));
@@ -65,9 +103,60 @@ impl Daemon {
             }
             anyhow::Ok(())
         })?;
+        if let Some(machine) = &machine {
+            machine.sweep();
+        }
         // Connections that still stream would keep the runtime waiting.
         runtime.shutdown_background();
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn config(&self) -> Config {
+        Config {
+            hostname: hostname(),
+            root_dir: self.data.display().to_string(),
+            registry_mirrors: self.mirrors.clone(),
+            insecure_registries: self.insecure.clone(),
+            ..Config::default()
+        }
+    }
+
+    fn oci_engine(
+        &self,
+        runtime: Handle,
+        machine: &oci::Machine,
+        bridges: Namespace,
+    ) -> Result<Engine> {
+        let data = std::fs::canonicalize(&self.data)?;
+        let place = oci::Place {
+            places: oci::Places {
+                layers: data.join("layers"),
+                shared: None,
+                snapshots: data.join("snapshots"),
+                mapped: data.join("mapped"),
+            },
+            setup: oci::Setup {
+                cli: machine.cli.clone(),
+                walls: oci::Walls::default(),
+                cgroup: machine.cgroup.clone(),
+                bundles: machine.run.join("bundles"),
+            },
+            bridges,
+            ports: Arc::new(oci::os::own_network()?),
+            limits: Limits::default(),
+            host_layers: Vec::new(),
+            data: data.clone(),
+        };
+        let outside = oci::Outside {
+            store: Rc::new(DiskStore::open(&data)?),
+            fetch: Rc::new(NetworkFetch::new(runtime.clone())?),
+            clock: Rc::new(SystemClock::new()),
+            entropy: Rc::new(OsEntropy),
+            host: Some(Rc::new(HostFiles::new())),
+        };
+        let (engine, _) = oci::assemble(place, runtime, outside, self.config())
+            .context("can't make the engine")?;
+        Ok(engine)
     }
 
     fn engine(&self, runtime: Handle) -> Result<Engine> {
@@ -78,10 +167,7 @@ impl Daemon {
             disk: self.disk,
             ..Machine::default()
         };
-        let hostname = rustix::system::uname()
-            .nodename()
-            .to_string_lossy()
-            .into_owned();
+        let hostname = hostname();
         let entropy: Rc<dyn Entropy> = Rc::new(OsEntropy);
         let kernel = emulated::kernel(&machine, &hostname, &*entropy);
         let outside = Outside {
@@ -90,13 +176,7 @@ impl Daemon {
             clock: Rc::new(SystemClock::new()),
             entropy,
         };
-        let config = Config {
-            hostname,
-            root_dir: self.data.display().to_string(),
-            registry_mirrors: self.mirrors.clone(),
-            insecure_registries: self.insecure.clone(),
-            ..Config::default()
-        };
+        let config = self.config();
         let host = Rc::new(HostFiles::new());
         let ports_kernel = kernel.clone();
         emulated::assemble_with(
@@ -116,4 +196,9 @@ impl Daemon {
         )
         .context("can't make the engine")
     }
+}
+
+fn hostname() -> String {
+    let name = rustix::system::uname();
+    name.nodename().to_string_lossy().into_owned()
 }

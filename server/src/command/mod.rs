@@ -26,7 +26,7 @@ enum Command {
     Serve(serve::Serve),
     /// The Docker host of the tab in this terminal
     Shell(shell::Shell),
-    /// Run a Docker daemon whose containers are emulated: no root, no kernel features
+    /// Run a Docker daemon: emulated, or on the kernel with --runtime oci
     Daemon(daemon::Daemon),
     /// The docker command line, as `docker`; speaks to DOCKER_HOST
     #[command(disable_help_flag = true, disable_version_flag = true)]

@@ -8,7 +8,7 @@ use std::any::Any;
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::ffi::{CString, OsStr};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::rc::{Rc, Weak};
@@ -45,8 +45,41 @@ fn time(sec: i64, nsec: u64) -> Time {
 #[derive(Clone)]
 pub struct HostFiles(Rc<Shared>);
 
+/// Whose files they are, which decides what may be made of them and how owners are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kind {
+    /// Device nodes may be made: in the engine's own layers, which nobody opens but through a container's limits.
+    pub devices: bool,
+    /// The host's id of the container's root: what the files' owners are counted from.
+    pub base: u32,
+}
+
+impl Kind {
+    /// An id of the host as a container sees it; those outside of its range are the overflow id, as in the kernel.
+    fn shown(self, id: u32) -> u32 {
+        const OVERFLOW: u32 = 65534;
+        match self.base {
+            0 => id,
+            base => id
+                .checked_sub(base)
+                .filter(|id| *id <= 0xffff)
+                .unwrap_or(OVERFLOW),
+        }
+    }
+
+    /// A container's id as the host's.
+    fn real(self, id: u32) -> Result<u32> {
+        match self.base {
+            0 => Ok(id),
+            base if id <= 0xffff => Ok(base + id),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+}
+
 #[derive(Default)]
 struct Shared {
+    kind: Kind,
     /// The inodes that somebody holds, by device and number: the same file must be the same inode.
     live: RefCell<HashMap<(u64, u64), Weak<HostInode>>>,
 }
@@ -57,7 +90,19 @@ impl HostFiles {
         HostFiles(Rc::default())
     }
 
-    fn tree(&self, path: &Path) -> std::result::Result<FileTree, rustix::io::Errno> {
+    /// Files that are not just the host's own.
+    pub fn of(kind: Kind) -> HostFiles {
+        HostFiles(Rc::new(Shared {
+            kind,
+            live: RefCell::default(),
+        }))
+    }
+
+    /// The directory or file at a path, following links.
+    ///
+    /// # Errors
+    /// What the host says.
+    pub fn tree(&self, path: &Path) -> std::result::Result<FileTree, rustix::io::Errno> {
         // The path is the operator's or the client's own: here links are followed, as dockerd does.
         let fd = fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
         let root: InodeRef = self
@@ -156,6 +201,12 @@ impl FileSystem for HostFs {
     }
 }
 
+/// The descriptor (`O_PATH`) of an inode that is a file of the host's.
+pub fn descriptor(inode: &InodeRef) -> Option<BorrowedFd<'_>> {
+    let inode = inode.as_any().downcast_ref::<HostInode>()?;
+    Some(inode.fd.as_fd())
+}
+
 struct HostInode {
     files: HostFiles,
     /// Opened with `O_PATH`: it names the file and nothing more.
@@ -247,8 +298,8 @@ impl Inode for HostInode {
             dev: stat.st_dev,
             mode: stat.st_mode,
             nlink: u32::try_from(stat.st_nlink).unwrap_or(u32::MAX),
-            uid: stat.st_uid,
-            gid: stat.st_gid,
+            uid: self.files.0.kind.shown(stat.st_uid),
+            gid: self.files.0.kind.shown(stat.st_gid),
             rdev: stat.st_rdev,
             size: u64::try_from(stat.st_size).unwrap_or(0),
             blocks: u64::try_from(stat.st_blocks).unwrap_or(0),
@@ -260,8 +311,18 @@ impl Inode for HostInode {
 
     fn set_attr(&self, set: &SetAttr) -> Result<()> {
         if set.uid.is_some() || set.gid.is_some() {
-            let (uid, gid) = (set.uid.map(Uid::from_raw), set.gid.map(Gid::from_raw));
+            let kind = self.files.0.kind;
+            let uid = set.uid.map(|id| kind.real(id)).transpose()?;
+            let gid = set.gid.map(|id| kind.real(id)).transpose()?;
+            let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
+            let before = self.stat()?.st_mode;
             fs::chownat(&self.fd, "", uid, gid, AtFlags::EMPTY_PATH).map_err(errno)?;
+            // The kernel clears set-user-ID then, as chown(2) does; here that is the caller's choice.
+            let is_link = FileType::from_raw_mode(before) == FileType::Symlink;
+            if before & 0o6000 != 0 && set.mode.is_none() && !is_link {
+                let mode = Mode::from_raw_mode(before & 0o7777);
+                fs::chmod(self.link_path(), mode).map_err(errno)?;
+            }
         }
         if let Some(mode) = set.mode {
             // A symbolic link has no mode of its own; through /proc its target's would change.
@@ -336,18 +397,17 @@ impl Inode for HostInode {
             NewNode::Symlink(target) => fs::symlinkat(os(target), &self.fd, os(name)),
             NewNode::Fifo => special(FileType::Fifo, 0),
             NewNode::Socket => special(FileType::Socket, 0),
+            NewNode::CharDev(device) if self.files.0.kind.devices => {
+                special(FileType::CharacterDevice, device)
+            }
+            NewNode::BlockDev(device) if self.files.0.kind.devices => {
+                special(FileType::BlockDevice, device)
+            }
             // A device made here would be the host's.
             NewNode::CharDev(_) | NewNode::BlockDev(_) => Err(rustix::io::Errno::PERM),
         }
         .map_err(errno)?;
         let child = self.child(name)?;
-        // The umask of this process is not the container's, and the owner is the container's user.
-        if !matches!(node, NewNode::Symlink(_)) {
-            child.set_attr(&SetAttr {
-                mode: Some(perm.mode),
-                ..SetAttr::default()
-            })?;
-        }
         let attr = child.attr()?;
         if (attr.uid, attr.gid) != (perm.uid, perm.gid) {
             // Without root every file is the user's own.
@@ -356,6 +416,13 @@ impl Inode for HostInode {
                 gid: Some(perm.gid),
                 ..SetAttr::default()
             });
+        }
+        // The umask of this process is not the container's; a change of owner would clear set-user-ID.
+        if !matches!(node, NewNode::Symlink(_)) {
+            child.set_attr(&SetAttr {
+                mode: Some(perm.mode),
+                ..SetAttr::default()
+            })?;
         }
         Ok(child)
     }

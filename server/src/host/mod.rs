@@ -9,7 +9,7 @@ mod store;
 mod tls;
 
 pub use clock::{OsEntropy, SystemClock};
-pub use dir::HostFiles;
+pub use dir::{HostFiles, Kind as HostKind, descriptor};
 pub use fetch::NetworkFetch;
 pub use ports::HostPorts;
 pub use site::{BASE as SITE_BASE, SiteFetch};

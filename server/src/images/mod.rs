@@ -5,7 +5,7 @@
 //! digests.
 
 mod debian;
-mod hello;
+pub mod hello;
 mod image;
 mod python;
 mod recipe;

@@ -47,7 +47,7 @@ pub(super) fn is_server(ip: IpAddr) -> bool {
 }
 
 /// The answer to a message; `None` when it is too broken to be answered.
-pub(super) fn answer(message: &[u8], hook: &DnsHook, max: Option<usize>) -> Option<Vec<u8>> {
+pub fn answer(message: &[u8], hook: &DnsHook, max: Option<usize>) -> Option<Vec<u8>> {
     const HEADER: usize = 12;
     let header = message.get(..HEADER)?;
     let field = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);

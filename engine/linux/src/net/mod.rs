@@ -31,7 +31,7 @@ use crate::kernel::file::OpenFile;
 use crate::syscall::Cx;
 
 pub use addr::{Addr, UnixAddr};
-pub use dns::{DnsAnswer, DnsHook, DnsQuestion};
+pub use dns::{DnsAnswer, DnsHook, DnsQuestion, answer as dns_answer};
 pub use host::{HostListener, HostStream};
 pub use netns::{Bridge, BridgeConfig, Interface, NetNs, Network};
 pub(crate) use proc::proc_file;

@@ -3,7 +3,6 @@
 mod init;
 mod mounts;
 mod process;
-mod user;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

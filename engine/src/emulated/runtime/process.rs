@@ -17,12 +17,12 @@ use bottleship_linux::{
 use bytes::Bytes;
 use futures::future::{FutureExt, LocalBoxFuture, Shared, join_all};
 
-use super::user;
 use crate::executor::Executor;
 use crate::pipe::{CAPACITY, PipeReader, PipeWriter, pipe};
 use crate::runtime::{
     ExitStatus, ProcessInfo, ProcessSpec, Rlimit, RuntimeError, RuntimeProcess, Stdio,
 };
+use crate::user;
 
 /// Bytes moved at a time.
 const CHUNK: usize = 32 << 10;

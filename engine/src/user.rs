@@ -14,13 +14,24 @@ const MAX_ID: u32 = i32::MAX as u32;
 
 /// A user with its groups.
 pub struct User {
+    /// User id.
     pub uid: u32,
+    /// Primary group.
     pub gid: u32,
+    /// Further groups.
     pub groups: Vec<u32>,
+    /// Home directory; `/` for numbers without an entry.
     pub home: String,
 }
 
 impl User {
+    /// As dockerd: the primary group is one of the further groups, too.
+    pub fn all_groups(&self) -> Vec<u32> {
+        let mut groups = vec![self.gid];
+        groups.extend(self.groups.iter().filter(|group| **group != self.gid));
+        groups
+    }
+
     /// The user with these capabilities: all of them for root, only the bounding set for others, as after `execve`.
     pub fn credentials(&self, names: &[String]) -> Creds {
         let bounding = names
@@ -39,9 +50,7 @@ impl User {
             bounding,
             ambient: CapSet::empty(),
         });
-        // As dockerd: the primary group is one of the further groups, too.
-        let mut groups = vec![self.gid];
-        groups.extend(self.groups.iter().filter(|group| **group != self.gid));
+        let groups = self.all_groups();
         creds.groups = Rc::from(groups);
         creds
     }
