@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bottleship_engine::executor::Executor;
-use bottleship_engine::network::{NetworkError, Resolver};
+use bottleship_engine::network::{Answer, NetworkError, Question, Resolver};
 use bottleship_linux::{DnsAnswer, DnsHook, DnsQuestion, dns_answer};
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
 use tokio::net::UdpSocket;
@@ -89,10 +89,14 @@ fn look_up(message: &[u8], resolver: &Resolver) -> Known {
     let elsewhere = Rc::new(std::cell::Cell::new(false));
     let (asked, resolver) = (elsewhere.clone(), resolver.clone());
     let hook: DnsHook = Rc::new(move |question: &DnsQuestion| {
-        if question.reverse.is_none()
-            && let Some(addresses) = resolver(&question.name)
-        {
-            return DnsAnswer::Addresses(addresses);
+        let known = match question.reverse {
+            Some(address) => resolver(Question::Names(address)),
+            None => resolver(Question::Addresses(&question.name)),
+        };
+        match known {
+            Some(Answer::Addresses(addresses)) => return DnsAnswer::Addresses(addresses),
+            Some(Answer::Names(names)) => return DnsAnswer::Names(names),
+            None => {}
         }
         asked.set(true);
         DnsAnswer::Unavailable

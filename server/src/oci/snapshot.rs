@@ -528,6 +528,15 @@ impl Snapshotter for KernelSnapshots {
         Ok(overlay.root())
     }
 
+    async fn layer_tree(&self, layer: &ChainId) -> Result<InodeRef, SnapshotError> {
+        self.load().await?;
+        let info = self.info(layer)?;
+        self.unpack(info.parent.as_ref(), &info.blob, Some(layer))
+            .await?;
+        let dir = self.layer_dir(layer);
+        Ok(self.files.tree(&dir).map_err(sys(&dir))?.root)
+    }
+
     async fn rootfs(&self, key: &str) -> Result<RootFs, SnapshotError> {
         Ok(rootfs(&*self.open(key).await?))
     }
