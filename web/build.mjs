@@ -96,7 +96,7 @@ while (queue.length) {
 }
 
 // static/ as it is, except the templates.
-const bundled = new Set(['index.html', 'app.css', 'picture.css', 'tokens.css', 'ui.css']);
+const bundled = new Set(['index.html', 'app.css', 'guide.css', 'picture.css', 'tokens.css', 'ui.css']);
 const copied = [];
 /** @param {string} dir */
 const copy = (dir) => {
@@ -112,6 +112,22 @@ const copy = (dir) => {
   }
 };
 copy('');
+
+// The lessons in their order: what their front matter's plain lines say.
+const lessons = [];
+const lessonsDir = join(root, 'static/lessons');
+for (const course of existsSync(lessonsDir) ? readdirSync(lessonsDir).sort() : []) {
+  if (!statSync(join(lessonsDir, course)).isDirectory()) continue;
+  for (const file of readdirSync(join(lessonsDir, course)).sort()) {
+    const name = /^\d+-([a-z\d-]+)\.md$/.exec(file)?.[1];
+    if (!name) continue;
+    const head = /^---\n([^]*?)\n---\n/.exec(readFileSync(join(lessonsDir, course, file), 'utf8'))?.[1] ?? '';
+    const say = (/** @type {string} */ key) => new RegExp(`^${key}: *(.*?) *$`, 'm').exec(head)?.[1].replace(/^(["'])(.*)\1$/, '$2') ?? '';
+    lessons.push({ name, path: `./lessons/${course}/${file}`, course, title: say('title'), summary: say('summary'), level: say('level'), minutes: Number(say('minutes')) });
+  }
+}
+mkdirSync(join(out, 'lessons'), { recursive: true });
+writeFileSync(join(out, 'lessons/index.json'), JSON.stringify(lessons));
 
 const preload = [
   `<link rel="stylesheet" href="./${cssName}">`,

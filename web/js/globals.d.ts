@@ -6,4 +6,5 @@ declare const BOTTLESHIP_PRECACHE: string[];
 declare module 'bottleship-wasm' {
   export default function init(options?: { module_or_path?: WebAssembly.Module }): Promise<unknown>;
   export class BottleshipEngine {}
+  export class BottleshipLesson {}
 }

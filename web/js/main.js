@@ -4,6 +4,7 @@ import { createApi } from './bottleship.js';
 import { ask } from './dialog.js';
 import { fill, h, icon, must } from './dom.js';
 import { Explainer } from './explain.js';
+import { asked, store as storeOfAddress } from './guide/address.js';
 import { Host } from './host.js';
 import { loadEngine } from './load.js';
 import * as settings from './settings.js';
@@ -12,9 +13,9 @@ import { Terminals } from './terminals.js';
 import { Timeline } from './timeline.js';
 import { scriptUrl } from './trusted.js';
 
+/** @import { Guide } from './guide/guide.js' */
 /** @import { Picture, View } from './picture/pane.js' */
 
-const STORE = 'bottleship';
 const TRY = ['docker run hello-world', 'docker run -it --rm busybox sh', 'docker images'];
 
 /** What of the browser is missing, in words, or nothing. */
@@ -26,9 +27,11 @@ function missing() {
 
 const problem = missing();
 const host = new Host();
-let store = typeof indexedDB === 'object' && indexedDB ? STORE : '';
+let store = typeof indexedDB === 'object' && indexedDB ? storeOfAddress() : '';
 /** @type {Picture | null} */
 let picture = null;
+/** @type {Promise<Guide> | null} */
+let guide = null;
 
 /** @param {{ steal?: boolean, store?: string }} [options] */
 function start({ steal = false, store: into = store } = {}) {
@@ -43,13 +46,18 @@ const timeline = new Timeline(host, terminals, {
   store: () => store,
   start: (options) => start(options),
   travelled: () => picture?.travelled(),
-  commandEnded: () => picture?.hostView.settled(),
+  commandEnded: () => {
+    picture?.hostView.settled();
+    void guide?.then((g) => g.commandEnded());
+  },
 });
 terminals.added = (tab) => timeline.follow(tab);
 const pane = h('section.pane.picture', { id: 'picture', 'aria-label': 'Picture of the host', 'aria-busy': 'true' });
 const main = must('#main', HTMLElement);
 const notice = h('div.notice', null);
-fill(main, notice, pane, splitter(pane, terminals.element, main), terminals.element, timeline.element);
+const desk = h('div.desk', null, notice, pane, terminals.element, timeline.element);
+terminals.element.before(splitter(pane, terminals.element, desk));
+fill(main, desk);
 terminals.add();
 if (matchMedia('(pointer: fine)').matches) terminals.focus();
 
@@ -107,6 +115,7 @@ where.hidden = false;
 const themeButton = h('button.btn.ghost.icon', { 'aria-label': 'Light or dark', title: 'Light or dark', onclick: settings.toggleTheme }, icon('moon'));
 fill(
   must('#bar-actions', HTMLElement),
+  h('button.btn.ghost.sm.bar-lessons', { onclick: () => void openGuide().then((g) => g.toggle()) }, icon('list', 14), 'Lessons'),
   h('button.btn.ghost.icon.bar-reset', { 'aria-label': 'Empty the host', title: 'Empty the host', onclick: () => void reset() }, icon('restart')),
   themeButton,
   h('button.btn.ghost.icon', { 'aria-label': 'Help and keys', title: 'Help and keys  ?', onclick: () => void help() }, icon('help')),
@@ -120,7 +129,12 @@ async function help() {
 /** Empties the host, after asking. @returns {Promise<boolean>} whether it was done */
 async function reset() {
   const sure = await ask({ title: 'Empty the host?', body: ['All images, containers, volumes and files of this host are deleted from this browser. This can’t be undone.'], yes: 'Delete everything', danger: true });
-  if (!sure) return false;
+  if (sure) await empty();
+  return sure;
+}
+
+/** Empties the host and starts it again. */
+async function empty() {
   if (host.state.state === 'ready') await host.call('reset').catch(() => {});
   host.stop();
   if (store) {
@@ -131,7 +145,6 @@ async function reset() {
   }
   terminals.lost('');
   start();
-  return true;
 }
 
 async function exportAll() {
@@ -143,6 +156,29 @@ async function exportAll() {
     announce(`The host can't be saved: ${/** @type {Error} */ (error).message}`, 'assertive');
   }
 }
+
+// The guide, when it is asked for ------------------------------------------------------------------------------------------
+
+/** The pane with the lessons. */
+function openGuide() {
+  guide ??= import('./guide/guide.js').then(async ({ Guide }) => {
+    const made = new Guide(host, {
+      type,
+      start: (into) => {
+        terminals.lost('');
+        start({ store: store && into });
+      },
+      empty,
+      refit: () => terminals.refit(),
+    });
+    main.prepend(made.element);
+    desk.prepend(made.strip);
+    await made.opened();
+    return made;
+  });
+  return guide;
+}
+if (asked() !== null) void openGuide();
 
 // The picture, once the terminal stands ----------------------------------------------------------------------------------
 
@@ -182,7 +218,7 @@ const pictureReady = import('./picture/pane.js').then(({ Picture }) => {
 
 /** @param {number} step */
 function nextPane(step) {
-  const panes = [must('.top', HTMLElement), must('#picture', HTMLElement), terminals.element];
+  const panes = [must('.top', HTMLElement), ...document.querySelectorAll('#guide:not([hidden])'), must('#picture', HTMLElement), terminals.element];
   const at = panes.findIndex((p) => p.contains(document.activeElement));
   const to = (at + step + panes.length) % panes.length;
   if (panes[to] === terminals.element) terminals.focus();

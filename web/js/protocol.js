@@ -101,6 +101,7 @@
  * @property {(path: string) => void} remove a file or an empty directory
  * @property {(from: string, to: string) => void} rename
  * @property {() => void} reset forgets everything stored; the worker is of no use afterwards
+ * @property {(verb: string, args: unknown[]) => { value: any, progress: string }} lesson the lesson that is taken (lessonhost.js)
  * @property {() => void} save writes what is not written yet
  * @property {() => { bytes: number, used: number }} memory bytes that the engine has taken from the browser, and those in
  *   use

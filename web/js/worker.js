@@ -1,6 +1,7 @@
 // The worker that holds the Docker host: runs the engine in slices, carries bytes between it and the page.
-import init, { BottleshipEngine } from 'bottleship-wasm';
+import init, { BottleshipEngine, BottleshipLesson } from 'bottleship-wasm';
 import { exportStore } from './export.js';
+import { LessonHost } from './lessonhost.js';
 import { SIZE, WINDOW } from './protocol.js';
 import { TimeTravel } from './timetravel.js';
 
@@ -174,6 +175,7 @@ async function go(id) {
   const were = new Map(await timeTravel().go(id));
   if (!engine) return;
   requests.clear();
+  lessons.forget();
   for (const [term, t] of terminals) t.pty = were.get(term) ?? engine.open(80, 24);
   for (const [term, pty] of were) if (!terminals.has(term)) engine.close(pty);
   wake();
@@ -204,6 +206,8 @@ async function boot({ module, rootfs, store, steal }) {
 
 /** @param {unknown} detail */
 const buildStep = (detail) => post({ t: 'event', name: 'build-step', detail });
+/** The lesson that is taken on this host. */
+const lessons = new LessonHost((...file) => /** @type {any} */ (BottleshipLesson).load(engine, ...file));
 
 // Calls ---------------------------------------------------------------------------------------------------------------
 
@@ -233,6 +237,7 @@ const own = {
   go: (_, id) => go(id),
   treeList: (from, of, path, max) => from.treeList(...named(of), path, max),
   treeRead: (from, of, path, max) => from.treeRead(...named(of), path, max),
+  lesson: (_, verb, args) => lessons.call(verb, args),
 };
 
 /** @param {Record<string, string>} of @returns {[string, string]} */
