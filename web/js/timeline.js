@@ -59,7 +59,7 @@ export class Timeline {
     this.place = h('span.nowrap.num.place', null);
     this.command = h('code.cut', null);
     this.branch = h('button.btn.ghost.sm', { hidden: true, onclick: () => void this.#otherBranch() });
-    this.linkButton = h('button.btn.ghost.sm', { disabled: true, onclick: () => void this.#link() }, icon('copy', 14), h('span', null, 'Copy as a link'));
+    this.linkButton = h('button.btn.ghost.sm', { 'aria-label': 'Copy as a link', disabled: true, onclick: () => void this.#link() }, icon('copy', 14), h('span', null, 'Copy as a link'));
     this.element = h('div.time', { role: 'group', 'aria-label': 'Time travel' }, this.undoButton, this.redoButton, h('span.track', null, this.dots, this.slider), this.place, this.command, this.branch, this.linkButton);
     this.slider.addEventListener('input', () => this.#scrubbed(Number(this.slider.value)));
     this.slider.addEventListener('change', () => void this.#goTo(this.#line()[Number(this.slider.value)]));
