@@ -5,7 +5,11 @@ use std::rc::Rc;
 use bottleship_linux::{Kernel, KernelConfig};
 use bottleship_vfs::Quota;
 
-use super::{EmulatedNetwork, EmulatedRuntime, EmulatedSnapshots, EmulatedVolumes, StoredContent};
+use super::http::LoopbackFetch;
+use super::{
+    EmulatedNetwork, EmulatedRuntime, EmulatedSnapshots, EmulatedVolumes, StoredContent,
+    builtin_registry,
+};
 use crate::clock::{Clock, Entropy};
 use crate::dirs::HostDirs;
 use crate::engine::Ports;
@@ -97,6 +101,7 @@ pub fn assemble_with(
     } = outside;
     let disk = Quota::new(machine.disk, machine.inodes);
     let file_clock = kernel.clock();
+    let fetch: Rc<dyn Fetch> = Rc::new(LoopbackFetch::new(kernel.clone(), fetch));
     let executor = Executor::new();
     let content = Rc::new(StoredContent::new(store.clone()));
     let limits = Limits {
@@ -112,6 +117,7 @@ pub fn assemble_with(
         limits,
     )?;
     let network = EmulatedNetwork::new(kernel.clone());
+    let programs = kernel.clone();
     let runtime =
         EmulatedRuntime::new(kernel, clock.clone(), executor.clone(), network.sandboxes());
     let ports = Ports {
@@ -133,6 +139,7 @@ pub fn assemble_with(
         executor,
     };
     let engine = Engine::new(ports, config);
+    builtin_registry::register(&programs, &engine);
     furnish(&engine);
     Ok(engine)
 }

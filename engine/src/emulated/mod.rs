@@ -4,9 +4,11 @@
 mod assemble;
 
 mod builtin_docker;
+mod builtin_registry;
 mod content;
 mod host;
 mod host_dirs;
+mod http;
 mod network;
 mod runtime;
 mod snapshot;

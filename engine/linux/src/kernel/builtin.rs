@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::task::Poll;
 
@@ -23,7 +24,7 @@ use super::task::Task;
 use super::timer::Alarm;
 use super::tty::SlaveFile;
 use super::wait::{PollTable, WaitQueue};
-use crate::net::{Addr, NetNs, Socket};
+use crate::net::{Addr, HostListener, NetNs, Socket};
 use crate::syscall::{Cx, Stop, open_file};
 
 /// A builtin program's view of its own process. Cheap to clone.
@@ -465,6 +466,11 @@ impl Sys {
             let limit = cx.t.process.limit(RLIMIT_NOFILE);
             cx.files().add(file.clone(), true, 0, limit)
         })
+    }
+
+    /// Listens for connections over TCP in this process's network.
+    pub fn listen(&self, at: SocketAddr) -> Result<HostListener, Errno> {
+        self.with(|cx| HostListener::bind(&cx.t.ns().net, at))
     }
 
     /// Fills `buf` with random bytes.

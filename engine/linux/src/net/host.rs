@@ -49,10 +49,7 @@ impl Kernel {
 
     /// Listens as a process in `ns` would.
     pub fn listen(&self, ns: &NetNs, at: SocketAddr) -> Result<HostListener, Errno> {
-        let socket = TcpState::new(ns, at.is_ipv6());
-        socket.bind(at)?;
-        socket.listen(128)?;
-        Ok(HostListener(Stream::Tcp(socket)))
+        HostListener::bind(ns, at)
     }
 
     /// Listens at a UNIX socket that is made in a directory, `/var/run/docker.sock` for example.
@@ -74,6 +71,14 @@ impl Kernel {
 }
 
 impl HostListener {
+    /// Listens over TCP in a namespace.
+    pub(crate) fn bind(ns: &NetNs, at: SocketAddr) -> Result<HostListener, Errno> {
+        let socket = TcpState::new(ns, at.is_ipv6());
+        socket.bind(at)?;
+        socket.listen(128)?;
+        Ok(HostListener(Stream::Tcp(socket)))
+    }
+
     /// The address, with the port that was chosen.
     pub fn addr(&self) -> Option<SocketAddr> {
         match &self.0 {
