@@ -44,12 +44,15 @@ async fn start(mut call: Call, id: &str) -> ApiResult {
     }
     exec.container(&call.engine)?;
     let tty = exec.request.tty;
+    // Who starts it says how the output comes, whatever who created it said.
+    let framed = !request.tty;
     let keys = parse_detach_keys(&exec.request.detach_keys)?;
     let options = AttachOptions {
         stdin: exec.request.attach_stdin,
         stdout: exec.request.attach_stdout,
         stderr: exec.request.attach_stderr,
         tty,
+        framed,
         close_stdin: true,
         detach_keys: if tty { keys } else { Vec::new() },
     };
@@ -59,7 +62,7 @@ async fn start(mut call: Call, id: &str) -> ApiResult {
     }
     Ok(Response::hijack(
         call.wants_upgrade(),
-        stream_type(tty, call.version),
+        stream_type(!framed, call.version),
         duplex,
     ))
 }

@@ -48,7 +48,8 @@ impl Body {
             Body::Stream(mut stream) => {
                 let mut all = Vec::new();
                 while let Some(chunk) = stream.next().await {
-                    let chunk = chunk?;
+                    // What the client breaks off is its own mistake.
+                    let chunk = chunk.map_err(|error| ApiError::invalid(error.to_string()))?;
                     if all.len() + chunk.len() > limit {
                         return Err(too_large());
                     }

@@ -55,6 +55,7 @@ impl StepContainers for EngineContainers {
         let options = AttachOptions {
             stdout: true,
             stderr: true,
+            framed: true,
             ..AttachOptions::default()
         };
         let mut client = attach(engine, container.streams(), options);

@@ -15,8 +15,10 @@ pub struct AttachOptions {
     pub stdin: bool,
     pub stdout: bool,
     pub stderr: bool,
-    /// No framing, and end of input does not close the container's.
+    /// A terminal: end of input does not close the container's.
     pub tty: bool,
+    /// Whether output comes in stdcopy's frames.
+    pub framed: bool,
     /// Whether end of the client's input is end of the process' input.
     pub close_stdin: bool,
     /// Bytes that detach; none without a terminal.
@@ -27,7 +29,7 @@ pub struct AttachOptions {
 pub fn attach(engine: &Engine, streams: &Rc<Streams>, options: AttachOptions) -> Duplex {
     let (client, server) = duplex(CAPACITY);
     let Duplex { mut reader, writer } = server;
-    let ended = streams.subscribe(writer, options.stdout, options.stderr, !options.tty);
+    let ended = streams.subscribe(writer, options.stdout, options.stderr, options.framed);
     let streams = streams.clone();
     engine.executor().spawn(async move {
         let input = async {

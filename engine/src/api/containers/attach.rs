@@ -68,6 +68,7 @@ async fn open(call: &Call, container: &Container) -> Result<Duplex, ApiError> {
         stdout: query.bool("stdout"),
         stderr: query.bool("stderr"),
         tty,
+        framed: !tty,
         close_stdin: stdin_once,
         detach_keys: if tty { keys } else { Vec::new() },
     };

@@ -14,6 +14,8 @@ pub struct ExecCreateRequest {
     pub attach_stdin: bool,
     pub attach_stderr: bool,
     pub attach_stdout: bool,
+    /// docker-py writes it small, and Go reads names in any case.
+    #[serde(alias = "detachKeys")]
     pub detach_keys: String,
     pub env: Option<Vec<String>>,
     pub working_dir: String,
