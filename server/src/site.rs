@@ -13,10 +13,11 @@ use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 /// What a page of ours may do: run its own scripts and wasm, talk to its own origin. Styles are written by the
-/// terminal at run time. The preview's frames come from blob URLs with an opaque origin.
+/// terminal at run time. Previews are frames of origins of their own, names under
+/// localhost on the same port.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; \
      style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; \
-     manifest-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; object-src 'none'; \
+     manifest-src 'self'; frame-src 'self' http://*.localhost:*; base-uri 'none'; form-action 'none'; object-src 'none'; \
      require-trusted-types-for 'script'";
 
 const HEADERS: [(&str, &str); 6] = [

@@ -16,7 +16,7 @@ const target = process.env.CARGO_TARGET_DIR ?? join(root, 'target');
 
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.wasm': 'application/wasm', '.svg': 'image/svg+xml', '.json': 'application/json', '.webmanifest': 'application/manifest+json', '.tar': 'application/x-tar' };
 /** The headers of the real server (server/src/site.rs). */
-const CSP = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; manifest-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; object-src 'none'; require-trusted-types-for 'script'";
+const CSP = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; manifest-src 'self'; frame-src 'self' http://*.localhost:*; base-uri 'none'; form-action 'none'; object-src 'none'; require-trusted-types-for 'script'";
 
 /** Serves a directory. @param {string} dir */
 export function serveDir(dir) {

@@ -5,7 +5,7 @@ import * as settings from './settings.js';
 /** @type {[string, [string[], string][]][]} */
 const KEYS = [
   ['Anywhere', [[['F6'], 'next pane; with Shift the one before'], [['Esc', 'Esc'], 'leaves the terminal'], [['?'], 'this help']]],
-  ['Outside the terminal', [[['t'], 'terminal'], [['g', 'h'], 'host'], [['g', 'f'], 'files'], [['g', 'b'], 'build'], [['g', 's'], 'sizes'], [['l'], 'list, or the drawing'], [['/'], 'find'], [['['], 'undo a command'], [[']'], 'redo it']]],
+  ['Outside the terminal', [[['t'], 'terminal'], [['g', 'h'], 'host'], [['g', 'f'], 'files'], [['g', 'b'], 'build'], [['g', 's'], 'sizes'], [['g', 'p'], 'preview'], [['l'], 'list, or the drawing'], [['/'], 'find'], [['['], 'undo a command'], [[']'], 'redo it']]],
   ['In the picture', [[['↑', '↓', '←', '→'], 'follow the drawing, down is beneath'], [['Enter'], 'opens'], [['Space'], 'selects'], [['c'], 'copies the ID']]],
   ['In the terminal', [[['Ctrl', 'Shift', 'C'], 'copies'], [['Ctrl', 'Shift', 'V'], 'pastes'], [['Ctrl', 'Shift', '↑'], 'reads the command before']]],
   ['In the editor', [[['Ctrl', 'S'], 'saves'], [['Ctrl', 'F'], 'finds']]],

@@ -238,7 +238,7 @@ addEventListener('keydown', (e) => {
   if (target.matches('input, textarea, select, [contenteditable=true], [contenteditable=true] *')) return;
   const afterG = e.timeStamp - lastG < 1000;
   lastG = 0;
-  const views = /** @type {Record<string, View>} */ ({ h: 'host', f: 'files', b: 'build', s: 'sizes' });
+  const views = /** @type {Record<string, View>} */ ({ h: 'host', f: 'files', b: 'build', s: 'sizes', p: 'preview' });
   if (afterG && views[e.key]) picture?.show(views[e.key]);
   else if (e.key === 'g') lastG = e.timeStamp;
   else if (e.key === 't') terminals.focus();

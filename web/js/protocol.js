@@ -105,6 +105,8 @@
  * @property {() => void} save writes what is not written yet
  * @property {() => { bytes: number, used: number }} memory bytes that the engine has taken from the browser, and those in
  *   use
+ * @property {(port: number, method: string, data: Uint8Array) => import('./preview/http.js').Response} exchange sends an
+ *   HTTP request to a port of the host
  * @property {() => { id: number, parent: number | null, alive: number[], bytes: number }} keep keeps the host as it is, as a
  *   step after the one where it is; `alive`: all steps that can be gone to, `bytes`: what they hold together
  * @property {(step: number) => void} go makes the host what it was at a step
@@ -129,6 +131,8 @@
  * @property {(id: number, method: string, path: string, headers: [string, string][], body: Uint8Array | undefined,
  *   head: (status: number, headers: [string, string][]) => void, chunk: (data: Uint8Array) => void) => Promise<void>} request
  * @property {(id: number) => void} cancel
+ * @property {(id: number, port: number, data: Uint8Array, chunk: (data: Uint8Array) => boolean) => Promise<void>} exchange
+ *   `chunk` answers true when it has enough
  * @property {(path: string) => Promise<Uint8Array>} readFile
  * @property {(path: string, data: Uint8Array) => Promise<void>} writeFile
  * @property {(path: string) => Promise<Entry[]>} list

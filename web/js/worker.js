@@ -2,6 +2,7 @@
 import init, { BottleshipEngine, BottleshipLesson } from 'bottleship-wasm';
 import { exportStore } from './export.js';
 import { LessonHost } from './lessonhost.js';
+import { Decoder } from './preview/http.js';
 import { SIZE, WINDOW } from './protocol.js';
 import { TimeTravel } from './timetravel.js';
 
@@ -233,6 +234,7 @@ const own = {
     await from.save();
     return exportStore(storeName);
   },
+  exchange,
   keep: () => timeTravel().take(),
   go: (_, id) => go(id),
   treeList: (from, of, path, max) => from.treeList(...named(of), path, max),
@@ -288,6 +290,32 @@ function taken({ id, bytes }) {
   if (state.untaken >= WINDOW) return;
   state.go?.();
   state.go = null;
+}
+
+/** A server that doesn't answer a preview for so long is given up, in ms. */
+const PATIENCE = 30_000;
+/** Numbers of requests to servers; the page's own count from 1. */
+let exchanges = 0x8000_0000;
+
+/** @param {Engine} from @param {number} port @param {string} method @param {Uint8Array} data */
+async function exchange(from, port, method, data) {
+  const decoder = new Decoder(method);
+  const id = exchanges++;
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    from.cancel(id);
+    wake();
+  }, PATIENCE);
+  try {
+    const done = from.exchange(id, port, data, (piece) => decoder.push(piece));
+    wake();
+    await done;
+  } finally {
+    clearTimeout(timer);
+  }
+  if (late) throw new Error(`nothing more came from port ${port} in ${PATIENCE / 1000} seconds`);
+  return decoder.end();
 }
 
 /** @param {Extract<ToWorker, { t: 'api' }>} message */

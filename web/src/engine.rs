@@ -23,6 +23,7 @@ use wasm_bindgen::prelude::{JsError, JsValue, wasm_bindgen};
 use wasm_bindgen_futures::JsFuture;
 
 use crate::error_text;
+use crate::exchange::exchange;
 use crate::host::files::{Entry, Files, Kind};
 use crate::host::terminal::Terminal;
 use crate::port::{PageClock, PageEntropy, PageFetch, PageStore};
@@ -170,6 +171,22 @@ impl BottleshipEngine {
         if let Some(handle) = self.requests.borrow().get(&id) {
             handle.abort();
         }
+    }
+
+    /// Sends bytes to a server at a port of the host; `chunk` gets what comes back and answers true when that is enough.
+    /// Resolves then, at its end, and when it was cancelled.
+    pub async fn exchange(
+        &self,
+        id: u32,
+        port: u16,
+        data: Vec<u8>,
+        chunk: Function,
+    ) -> Result<(), JsError> {
+        let (talk, handle) = abortable(exchange(&self.host, port, &data, &chunk));
+        self.requests.borrow_mut().insert(id, handle);
+        let done = talk.await;
+        self.requests.borrow_mut().remove(&id);
+        done.unwrap_or(Ok(())).map_err(failed)
     }
 
     /// Forgets everything stored.

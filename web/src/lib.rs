@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod engine;
+pub mod exchange;
 pub mod host;
 pub mod lesson;
 pub mod port;

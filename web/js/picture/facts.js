@@ -2,12 +2,13 @@
 import { ask } from '../dialog.js';
 import { h, icon } from '../dom.js';
 import { count, duration, quote, shortId, size } from '../units.js';
+import { published } from '../preview/preview.js';
 import { slabName, state, stateWords, stopped, volumeName } from './shapes.js';
 
 /** @import { Model } from '../model.js' */
 /** @import { Thing } from './shapes.js' */
 
-/** @typedef {{ close: () => void, type: (command: string, options?: { run?: boolean }) => void, saveImage: (name: string) => void, changes: (id: string) => Promise<{ Kind: number, Path: string }[]>, processes: (id: string) => Promise<{ Titles: string[], Processes: string[][] }> }} Actions */
+/** @typedef {{ close: () => void, type: (command: string, options?: { run?: boolean }) => void, saveImage: (name: string) => void, changes: (id: string) => Promise<{ Kind: number, Path: string }[]>, preview: (port: number) => void, processes: (id: string) => Promise<{ Titles: string[], Processes: string[][] }> }} Actions */
 
 /** @param {Thing} thing */
 export function keyOf(thing) {
@@ -111,7 +112,7 @@ export function factsPanel(thing, model, actions) {
           ...c.mounts.map((m) => /** @type {[string, any]} */ ([m.kind === 'volume' ? 'Volume' : 'Mount', `${volumeName(m.name)} at ${m.destination}`])),
           ['ID', h('code', { title: c.id }, shortId(c.id))],
         ]),
-        h('div.cmds', null, commands.map((x) => commandButton(actions, x))),
+        h('div.cmds', null, published(model).filter((p) => p.name === c.name).map((p) => h('button.btn.sm', { onclick: () => actions.preview(p.port) }, icon('eye', 14), `Preview port ${p.port}`)), commands.map((x) => commandButton(actions, x))),
         stopped(c) ? null : processes(actions.processes(c.id)),
         h('h3', null, `Writable layer, ${size(c.sizeRw)}`),
         changes,

@@ -3,6 +3,7 @@ import { announce } from '../announce.js';
 import { fill, h, icon } from '../dom.js';
 import { Files, download } from '../files.js';
 import { Live } from '../live.js';
+import { Preview, published } from '../preview/preview.js';
 import * as settings from '../settings.js';
 import { count, size } from '../units.js';
 import { buildView } from './build.js';
@@ -12,9 +13,9 @@ import { progressed, saying, skeleton, stopped } from './waiting.js';
 
 /** @import { Host } from '../host.js' */
 
-/** @typedef {'host' | 'files' | 'build' | 'sizes'} View */
+/** @typedef {'host' | 'files' | 'build' | 'sizes' | 'preview'} View */
 /** @type {[View, string][]} */
-export const VIEWS = [['host', 'Host'], ['files', 'Files'], ['build', 'Build'], ['sizes', 'Sizes']];
+export const VIEWS = [['host', 'Host'], ['files', 'Files'], ['build', 'Build'], ['sizes', 'Sizes'], ['preview', 'Preview']];
 
 export class Picture {
   /** @type {View} */ view = 'host';
@@ -34,6 +35,7 @@ export class Picture {
     this.actions = actions;
     this.live = new Live(host, () => this.draw());
     this.files = new Files(host, { type: (command) => actions.type(command) });
+    this.preview = new Preview(host);
     this.hostView = new HostView({
       type: actions.type,
       close: () => this.hostView.close(),
@@ -42,6 +44,10 @@ export class Picture {
       processes: (id) => host.json(`/containers/${id}/top?ps_args=${encodeURIComponent('-o pid,comm,args')}`),
       openFiles: () => this.show('files'),
       compare: () => this.show('files'),
+      preview: (port) => {
+        this.preview.open(port);
+        this.show('preview');
+      },
       redraw: () => this.draw(),
     });
     host.on('docker', (event) => this.hostView.heard(event));
@@ -110,8 +116,9 @@ export class Picture {
     const step = e.key === 'ArrowRight' ? 1 : e.key === 'ArrowLeft' ? -1 : 0;
     if (!step) return;
     e.preventDefault();
-    const at = VIEWS.findIndex(([v]) => v === this.view);
-    this.show(VIEWS[(at + step + VIEWS.length) % VIEWS.length][0]);
+    const shown = VIEWS.filter(([v]) => !(/** @type {HTMLElement} */ (this.tabs.querySelector(`[data-view=${v}]`)).hidden));
+    const at = shown.findIndex(([v]) => v === this.view);
+    this.show(shown[(at + step + shown.length) % shown.length][0]);
     /** @type {HTMLElement | null} */ (this.tabs.querySelector('[aria-selected=true]'))?.focus();
   }
 
@@ -125,6 +132,8 @@ export class Picture {
     const { state, message } = this.host.state;
     this.#drawHead();
     this.element.dataset.view = this.view;
+    const tab = /** @type {HTMLElement} */ (this.tabs.querySelector('[data-view=preview]'));
+    tab.hidden = this.view !== 'preview' && !published(this.live.model).length;
     const problem = this.actions.problem();
     const { model, error } = this.live;
     if (problem) fill(this.body, saying('bad', 'The Docker host can’t run in this browser', problem, []));
@@ -137,6 +146,10 @@ export class Picture {
       );
     else if (state === 'lost') fill(this.body, saying('warn', 'Another tab has the Docker host now', 'Everything saved is there.', [h('button.btn.pri', { onclick: () => this.actions.start({ steal: true }) }, 'Use it here')]));
     else if (this.view === 'files') this.#put(this.files.element);
+    else if (this.view === 'preview') {
+      this.#put(this.preview.element);
+      this.preview.update(model);
+    }
     else if (!model) fill(this.body, error ? saying('bad', 'Docker does not answer', error.message, [h('button.btn', { onclick: () => this.live.refresh() }, 'Ask again')]) : skeleton(this.#progress));
     else if (this.view === 'host') {
       this.#put(this.hostView.element);
