@@ -140,6 +140,8 @@ const html = readFileSync(join(root, 'static/index.html'), 'utf8')
   .replace('<!-- build:head -->', () => preload)
   .replace('<!-- build:main -->', () => `<script type="module" src="./${mainName}"></script>`);
 writeFileSync(join(out, 'index.html'), html);
+// A server that has origins for previews answers this itself.
+writeFileSync(join(out, 'previews.json'), '{}\n');
 
 const built = [...Object.keys(worker.metafile.outputs), ...Object.keys(page.metafile.outputs)].map((k) => relative(out, resolve(web, k)).replaceAll('\\', '/'));
 const precache = [...new Set([...built, ...copied.filter((c) => /^(icons\/|manifest)/.test(c)), ...(wasmName ? [wasmName] : []), 'index.html'])].sort();

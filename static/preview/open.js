@@ -22,7 +22,8 @@
     const { active } = await navigator.serviceWorker.ready;
     if (active.state !== 'activated') await new Promise((resolve) => active.addEventListener('statechange', () => active.state === 'activated' && resolve()));
   } catch (error) {
-    return say(`The preview can't be set up: ${error.message}`);
+    const framed = window.parent !== window && /denied|permission/i.test(error.message);
+    return say(framed ? 'This browser allows no service worker in a frame of another site. Open the preview in a tab.' : `The preview can't be set up: ${error.message}`);
   }
   const frame = document.createElement('iframe');
   frame.title = 'What the server shows';

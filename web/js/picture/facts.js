@@ -8,7 +8,7 @@ import { slabName, state, stateWords, stopped, volumeName } from './shapes.js';
 /** @import { Model } from '../model.js' */
 /** @import { Thing } from './shapes.js' */
 
-/** @typedef {{ close: () => void, type: (command: string, options?: { run?: boolean }) => void, saveImage: (name: string) => void, changes: (id: string) => Promise<{ Kind: number, Path: string }[]>, preview: (port: number) => void, processes: (id: string) => Promise<{ Titles: string[], Processes: string[][] }> }} Actions */
+/** @typedef {{ close: () => void, type: (command: string, options?: { run?: boolean }) => void, saveImage: (name: string) => void, changes: (id: string) => Promise<{ Kind: number, Path: string }[]>, preview: (port: number) => void, openFiles: (image: string, layer: string | null, container: string | null) => void, processes: (id: string) => Promise<{ Titles: string[], Processes: string[][] }> }} Actions */
 
 /** @param {Thing} thing */
 export function keyOf(thing) {
@@ -71,6 +71,7 @@ export function factsPanel(thing, model, actions) {
           ['Used by', on.flatMap((i) => i.containers.map((c) => c.name)).join(', ') || 'no container'],
           ['Layer ID', h('code', { title: slab.top.diffId }, shortId(slab.top.diffId))],
         ]),
+        h('div.cmds', null, on.length ? h('button.btn.sm', { onclick: () => actions.openFiles(on[0].id, slab.top.key, null) }, icon('folder', 14), 'Its files') : null),
       ];
       break;
     }
@@ -87,7 +88,7 @@ export function factsPanel(thing, model, actions) {
           ['Used by', image.containers.map((c) => c.name).join(', ') || 'no container'],
           ['Image ID', h('code', { title: image.id }, shortId(image.id))],
         ]),
-        h('div.cmds', null, commandButton(actions, `docker run --rm -it ${quote(name)}`), commandButton(actions, `docker history ${quote(name)}`), commandButton(actions, `docker rmi ${quote(name)}`)),
+        h('div.cmds', null, h('button.btn.sm', { onclick: () => actions.openFiles(image.id, null, null) }, icon('folder', 14), 'Its files'), commandButton(actions, `docker run --rm -it ${quote(name)}`), commandButton(actions, `docker history ${quote(name)}`), commandButton(actions, `docker rmi ${quote(name)}`)),
         h('button.btn.sm', { onclick: () => actions.saveImage(name) }, icon('download', 14), 'Save as a file'),
       ];
       break;
@@ -112,7 +113,7 @@ export function factsPanel(thing, model, actions) {
           ...c.mounts.map((m) => /** @type {[string, any]} */ ([m.kind === 'volume' ? 'Volume' : 'Mount', `${volumeName(m.name)} at ${m.destination}`])),
           ['ID', h('code', { title: c.id }, shortId(c.id))],
         ]),
-        h('div.cmds', null, published(model).filter((p) => p.name === c.name).map((p) => h('button.btn.sm', { onclick: () => actions.preview(p.port) }, icon('eye', 14), `Preview port ${p.port}`)), commands.map((x) => commandButton(actions, x))),
+        h('div.cmds', null, published(model).filter((p) => p.name === c.name).map((p) => h('button.btn.sm', { onclick: () => actions.preview(p.port) }, icon('eye', 14), `Preview port ${p.port}`)), model.homeless.includes(c) ? null : h('button.btn.sm', { onclick: () => actions.openFiles(c.imageId, null, c.id) }, icon('folder', 14), 'Its files'), commands.map((x) => commandButton(actions, x))),
         stopped(c) ? null : processes(actions.processes(c.id)),
         h('h3', null, `Writable layer, ${size(c.sizeRw)}`),
         changes,

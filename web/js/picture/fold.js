@@ -1,21 +1,13 @@
 // Folding: of many images those stay in sight that containers stand on; the rest of a family is one line.
 
+import { onlyUnder } from './freed.js';
+
 /** @import { Fold, Image, Layer, Model } from '../model.js' */
 
 /** From so many images on, what nobody uses is folded unless someone wants to see all. */
 export const MANY = 12;
 /** Fewer are drawn rather than folded. */
 const WORTH = 3;
-
-/** @param {Image[]} images */
-function onlyTheirs(images) {
-  /** @type {Map<Layer, number>} */
-  const counts = new Map();
-  for (const layer of images.flatMap((i) => i.layers)) counts.set(layer, (counts.get(layer) ?? 0) + 1);
-  let size = 0;
-  for (const [layer, n] of counts) if (n === layer.shared) size += layer.size;
-  return size;
-}
 
 /**
  * The model without what is folded.
@@ -32,7 +24,7 @@ export function fold(model, { opened, wanted }) {
   /** @param {string} key @param {string} name @param {Image[]} images */
   const put = (key, name, images) => {
     if (images.length < WORTH || opened.has(key)) return;
-    folds.set(key, { key, name, images, size: onlyTheirs(images) });
+    folds.set(key, { key, name, images, size: onlyUnder(images) });
     for (const i of images) hidden.add(i);
   };
   const idle = (/** @type {Image} */ i) => !i.containers.length && !wanted(i);

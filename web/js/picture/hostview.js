@@ -8,6 +8,7 @@ import { count, quote, size } from '../units.js';
 import { describe, foundAgain, keysOf, wrote } from './change.js';
 import { factsPanel, keyOf } from './facts.js';
 import { MANY, fold } from './fold.js';
+import { onlyUnder } from './freed.js';
 import { gridKey, neighbour } from './keys.js';
 import { list } from './list.js';
 import { morph } from './morph.js';
@@ -45,7 +46,7 @@ export class HostView {
   /** What the panel says, in short. @type {string | null} */ #panelFor = '';
   /** What is drawn, and how. */ #form = '';
 
-  /** @param {Actions & { openFiles: (thing: Thing) => void, compare: (a: string, b: string) => void, redraw: () => void }} actions */
+  /** @param {Actions & { compare: (a: string, b: string) => void, redraw: () => void }} actions */
   constructor(actions) {
     this.actions = actions;
     this.words = h('p.sr', { id: 'picture-summary' });
@@ -329,6 +330,7 @@ export class HostView {
       images.length === 2 && only ? h('button.btn.sm', { onclick: () => this.actions.compare(images[0].id, images[1].id) }, 'Compare the two images') : null,
       images.length && !containers.length && only ? command(`docker rmi ${images.map((i) => quote(name(i))).join(' ')}`) : null,
       containers.length && !images.length && only ? command(`docker rm -f ${containers.map((c) => c.name).join(' ')}`) : null,
+      images.length && !containers.length && only ? h('span.s13', null, images.some((i) => i.containers.length) ? 'Containers stand on them.' : ['frees ', h('b.num', null, size(onlyUnder(images)))]) : null,
       images.length !== 2 ? h('span.s12.t2', null, 'Select two images to compare them.') : null,
       h('span.grow', null),
       h('button.btn.ghost.icon.sm', { 'aria-label': 'Select nothing', onclick: () => (this.#chosen.clear(), this.actions.redraw()) }, icon('close')),

@@ -1,12 +1,15 @@
 // The picture pane: Host, Files, Build and Sizes of the Docker host, and what is shown while there is none.
 import { announce } from '../announce.js';
 import { fill, h, icon } from '../dom.js';
+import { Builds } from '../builds.js';
 import { Files, download } from '../files.js';
 import { Live } from '../live.js';
 import { Preview, published } from '../preview/preview.js';
 import * as settings from '../settings.js';
 import { count, size } from '../units.js';
 import { buildView } from './build.js';
+import { Compare, imageName } from './compare.js';
+import { Explorer } from './explorer.js';
 import { HostView } from './hostview.js';
 import { sizes } from './sizes.js';
 import { progressed, saying, skeleton, stopped } from './waiting.js';
@@ -21,6 +24,7 @@ export class Picture {
   /** @type {View} */ view = 'host';
   /** @type {string | null} */ #image = null;
   #catalogue = false;
+  /** What Files looks into. @type {'host' | 'image' | 'compare'} */ #look = 'host';
   #shown = '';
   #progress = { loaded: 0, total: 0 };
 
@@ -36,14 +40,26 @@ export class Picture {
     this.live = new Live(host, () => this.draw());
     this.files = new Files(host, { type: (command) => actions.type(command) });
     this.preview = new Preview(host);
+    this.builds = new Builds(host);
+    this.builds.changed = () => this.view === 'build' && this.draw();
+    this.explorer = new Explorer(host, this.builds);
+    this.comparison = new Compare(host);
     this.hostView = new HostView({
       type: actions.type,
       close: () => this.hostView.close(),
       saveImage: (name) => void this.saveImage(name),
       changes: async (id) => (await host.json(`/containers/${id}/changes`)) ?? [],
       processes: (id) => host.json(`/containers/${id}/top?ps_args=${encodeURIComponent('-o pid,comm,args')}`),
-      openFiles: () => this.show('files'),
-      compare: () => this.show('files'),
+      openFiles: (image, layer, container) => {
+        this.explorer.show({ image, layer, container });
+        this.#look = 'image';
+        this.show('files');
+      },
+      compare: (a, b) => {
+        this.comparison.show(a, b);
+        this.#look = 'compare';
+        this.show('files');
+      },
       preview: (port) => {
         this.preview.open(port);
         this.show('preview');
@@ -145,7 +161,7 @@ export class Picture {
         saying('warn', 'The Docker host is open in another tab', 'Two tabs writing to one disk would spoil it, so one tab at a time has it.', [h('button.btn.pri', { onclick: () => this.actions.start({ steal: true }) }, 'Use it here'), h('button.btn', { onclick: () => this.actions.start() }, 'Try again')]),
       );
     else if (state === 'lost') fill(this.body, saying('warn', 'Another tab has the Docker host now', 'Everything saved is there.', [h('button.btn.pri', { onclick: () => this.actions.start({ steal: true }) }, 'Use it here')]));
-    else if (this.view === 'files') this.#put(this.files.element);
+    else if (this.view === 'files') this.#drawFiles(model);
     else if (this.view === 'preview') {
       this.#put(this.preview.element);
       this.preview.update(model);
@@ -158,10 +174,46 @@ export class Picture {
       const shown = `${this.view} ${this.#image}`;
       const old = this.#shown === shown ? this.body.querySelector('.sizes, .bld') : null;
       const [x, y] = [old?.scrollLeft ?? 0, old?.scrollTop ?? 0];
-      fill(this.body, this.view === 'build' ? this.#build(model) : sizes(model));
+      fill(this.body, this.view === 'build' ? this.#build(model) : sizes(model, (command) => this.actions.type(command, { run: false })));
       this.body.querySelector('.sizes, .bld')?.scrollTo(x, y);
       this.#shown = shown;
     }
+  }
+
+  /** The host's own files in an editor, or what is in an image or container. @param {import('../model.js').Model | null} model */
+  #drawFiles(model) {
+    const there = this.#look === 'host' || (model && (this.#look === 'image' ? this.explorer.update(model) : this.comparison.update(model)));
+    if (!there && model) this.#look = 'host';
+    this.#put(this.#look === 'host' ? this.files.element : this.#look === 'image' ? this.explorer.element : this.comparison.element);
+  }
+
+  /** Where Files looks. @param {import('../model.js').Model} model */
+  #places(model) {
+    const place = this.explorer.place;
+    const now = this.#look === 'host' ? 'host' : this.#look === 'compare' ? 'compare' : place?.container ? `c:${place.container}` : `i:${place?.image}`;
+    const option = (/** @type {string} */ value, /** @type {string} */ text) => h('option', { value, selected: value === now }, text);
+    return h(
+      'label.s13.row',
+      null,
+      h('span.wide-only.t2', null, 'Look into'),
+      h(
+        'select.field.sm',
+        {
+          'aria-label': 'Look into',
+          onchange: (/** @type {Event} */ e) => {
+            const [kind, id] = [/** @type {HTMLSelectElement} */ (e.target).value.slice(0, 2), /** @type {HTMLSelectElement} */ (e.target).value.slice(2)];
+            const container = model.containers.find((c) => kind === 'c:' && c.id === id);
+            this.#look = kind === 'i:' || container ? 'image' : 'host';
+            if (this.#look === 'image') this.explorer.show({ image: container?.imageId ?? id, layer: null, container: container?.id ?? null });
+            this.draw();
+          },
+        },
+        option('host', 'The Docker host'),
+        now === 'compare' ? option('compare', 'Two images') : null,
+        model.images.length ? h('optgroup', { label: 'Images' }, model.images.map((i) => option(`i:${i.id}`, imageName(i)))) : null,
+        model.containers.length ? h('optgroup', { label: 'Containers' }, model.containers.filter((c) => !model.homeless.includes(c)).map((c) => option(`c:${c.id}`, c.name))) : null,
+      ),
+    );
   }
 
   /** @param {HTMLElement} element */
@@ -172,6 +224,7 @@ export class Picture {
   /** @param {import('../model.js').Model} model */
   #build(model) {
     return buildView(model, {
+      builds: this.builds,
       detail: (id) => this.live.detail(id),
       chosen: this.#image,
       choose: (id) => {
@@ -179,6 +232,7 @@ export class Picture {
         this.draw();
       },
       edit: () => {
+        this.#look = 'host';
         this.show('files');
         void this.files.newFile();
       },
@@ -221,12 +275,13 @@ export class Picture {
       tools.push(h('div.seg', { role: 'group', 'aria-label': 'Layout' }, button('stacks', 'Stacks'), button('rows', 'Rows'), button('list', 'List')));
       tools.push(h('button.btn.ghost.icon.sm', { 'aria-label': 'Find', title: 'Find  /', onclick: () => this.find() }, icon('search')));
     }
+    if (this.view === 'files' && model && state === 'ready') tools.push(this.#places(model));
     // Replacing a focused button would lose the focus.
-    const focused = this.tools.contains(document.activeElement) ? [...this.tools.querySelectorAll('button')].indexOf(/** @type {any} */ (document.activeElement)) : -1;
+    const focused = this.tools.contains(document.activeElement) ? [...this.tools.querySelectorAll('button, select')].indexOf(/** @type {any} */ (document.activeElement)) : -1;
     const searching = this.tools.querySelector('input');
     if (searching && document.activeElement === searching) return;
     fill(this.tools, tools);
-    if (focused >= 0) this.tools.querySelectorAll('button')[focused]?.focus();
+    if (focused >= 0) /** @type {HTMLElement | undefined} */ (this.tools.querySelectorAll('button, select')[focused])?.focus();
   }
 
   /** Asks for a word and shows what has it. */

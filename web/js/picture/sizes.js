@@ -1,12 +1,13 @@
 // Sizes: what docker images adds up to, what is counted more than once, what is on disk.
 import { h } from '../dom.js';
 import { count, size } from '../units.js';
+import { prunes } from './freed.js';
 import { stopped } from './shapes.js';
 
 /** @import { Model } from '../model.js' */
 
-/** @param {Model} m */
-export function sizes(m) {
+/** @param {Model} m @param {(command: string) => void} type types a command into the terminal, without running it */
+export function sizes(m, type) {
   if (!m.images.length) return h('div.host', null, h('p.blank', null, 'Nothing is on disk yet. Pull or build an image and it is measured here.'));
   /** @type {Set<import('../model.js').Layer>} */
   const all = new Set(m.images.flatMap((i) => i.layers));
@@ -75,6 +76,17 @@ export function sizes(m) {
         null,
         h('thead', null, h('tr', null, h('th', { scope: 'col' }, 'Image'), h('th.r', { scope: 'col' }, 'Size'), h('th.r', { scope: 'col' }, 'Shared'), h('th.r', { scope: 'col' }, 'Unique ', h('span.dim', null, '(freed by rmi)')), h('th.wide', { scope: 'col' }, h('span.sr', null, 'Shared and unique, drawn')), h('th', { scope: 'col' }, 'Used by'))),
         h('tbody', null, rows),
+      ),
+    ),
+    h(
+      'div.tw2.freed',
+      { tabindex: 0, role: 'region', 'aria-label': 'What can be given back' },
+      h('h2', null, 'What would go, before it is gone'),
+      h(
+        'table',
+        null,
+        h('thead', null, h('tr', null, h('th', { scope: 'col' }, 'Command'), h('th', { scope: 'col' }, 'Removes'), h('th.r', { scope: 'col' }, 'Frees'))),
+        h('tbody', null, prunes(m).map((o) => h('tr', null, h('th', { scope: 'row' }, h('button.btn.sm.cmd', { title: 'Types this into the terminal', onclick: () => type(o.command) }, h('code', null, o.command))), h('td.t2', { title: o.names.join(', ') }, o.what, o.names.length ? h('span.dim', null, `: ${o.names.slice(0, 4).join(', ')}${o.names.length > 4 ? ' …' : ''}`) : null), h('td.r.num.b', null, size(o.bytes))))),
       ),
     ),
     h(

@@ -9,16 +9,44 @@ import { Cookies, encode } from './http.js';
 const SANDBOX = 'allow-scripts allow-forms allow-same-origin';
 
 /**
- * The origin of a port's preview: a name of its own, so that what runs there reaches neither this page nor another
- * preview. On this machine every name under localhost is it; elsewhere whoever runs the site gives a pattern.
- * @param {number} port @param {Location | URL} [here]
- * @returns {string | null} null where there is none
+ * Where previews are shown: each has an origin of its own, so that what runs there reaches neither this page nor another
+ * preview. The server says where (previews.json); without its word every name under localhost is an origin of this
+ * machine, though browsers may count it as another site's and refuse it in a frame.
  */
-export function previewOrigin(port, here = location) {
-  const pattern = typeof document === 'object' ? document.querySelector('meta[name="bottleship-preview"]')?.getAttribute('content') : null;
-  if (pattern?.includes('{port}')) return new URL(pattern.replace('{port}', String(port))).origin;
-  const local = /^(localhost|127(\.\d+){3}|\[::1\]|[\w-]+\.localhost)$/.test(here.hostname);
-  return local && here.pathname === '/' ? `${here.protocol}//p${port}.localhost${here.port && `:${here.port}`}` : null;
+export class Origins {
+  /** @type {{ pattern?: string, ports?: number[] }} */ #given = {};
+  /** Which of the given ports a published port has. @type {Map<number, number>} */ #slots = new Map();
+
+  async load() {
+    try {
+      const answer = await fetch('./previews.json');
+      const { pattern, ports } = answer.ok ? await answer.json() : {};
+      if (typeof pattern === 'string' && pattern.includes('{port}')) this.#given = { pattern };
+      else if (Array.isArray(ports) && ports.every((p) => Number.isInteger(p) && p > 0 && p < 65536)) this.#given = { ports };
+    } catch {
+      // Offline: as without a word.
+    }
+  }
+
+  /** @param {number} port @param {Location | URL} [here] @returns {string | null} null where there is none */
+  of(port, here = location) {
+    const { pattern, ports } = this.#given;
+    if (pattern) return new URL(pattern.replace('{port}', String(port))).origin;
+    if (here.pathname !== '/') return null; // a service worker must have the whole origin
+    if (ports?.length && /^(localhost|127(\.\d+){3})$/.test(here.hostname)) {
+      if (!this.#slots.has(port)) {
+        const used = new Set(this.#slots.values());
+        const free = ports.find((p) => !used.has(p));
+        const [oldest] = this.#slots.keys();
+        const slot = free ?? /** @type {number} */ (this.#slots.get(oldest));
+        if (free === undefined) this.#slots.delete(oldest);
+        this.#slots.set(port, slot);
+      }
+      return `http://${here.hostname}:${this.#slots.get(port)}`;
+    }
+    const local = /^(localhost|127(\.\d+){3}|\[::1\]|[\w-]+\.localhost)$/.test(here.hostname);
+    return local ? `${here.protocol}//p${port}.localhost${here.port && `:${here.port}`}` : null;
+  }
 }
 
 /** @typedef {{ port: number, name: string }} Published */
@@ -32,6 +60,7 @@ export function published(model) {
 export class Preview {
   /** @type {number | null} */ #port = null;
   #path = '/';
+  #origins = new Origins();
   /** @type {Published[]} */ #ports = [];
   #drawn = '';
   /** By port. @type {Map<number, Cookies>} */ #cookies = new Map();
@@ -45,6 +74,7 @@ export class Preview {
     this.body = h('div.pvbody', null);
     this.element = h('div.preview', null, this.bar, this.body);
     addEventListener('message', (e) => this.#hello(e));
+    void this.#origins.load();
   }
 
   /** @param {Model | null} model */
@@ -65,7 +95,7 @@ export class Preview {
   }
 
   #origin() {
-    return this.#port === null ? null : previewOrigin(this.#port);
+    return this.#port === null ? null : this.#origins.of(this.#port);
   }
 
   #draw() {
@@ -120,7 +150,7 @@ export class Preview {
     if (e.data !== 'bottleship-preview' || !e.source) return;
     const source = /** @type {WindowProxy} */ (e.source);
     const port = this.#frame && source === this.#frame.contentWindow ? this.#port : this.#windows.get(source);
-    if (port === null || port === undefined || e.origin !== previewOrigin(port)) return;
+    if (port === null || port === undefined || e.origin !== this.#origins.of(port)) return;
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = (m) => void this.#answer(port, m);
     source.postMessage('bottleship-preview', { targetOrigin: e.origin, transfer: [port2] });
