@@ -140,6 +140,8 @@ pub struct ContainerSpec {
     pub limits: ResourceLimits,
     /// `net.ipv4.ip_forward` → `0` …
     pub sysctls: Vec<(String, String)>,
+    /// Device nodes to make: the host's path, and the container's.
+    pub devices: Vec<(String, String)>,
     /// Paths that are hidden.
     pub masked_paths: Vec<String>,
     /// Paths that are read-only.

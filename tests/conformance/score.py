@@ -11,12 +11,19 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 FIELDS = ("out", "err")
 
 
+def is_step(pattern, step):
+    """Whether the step is meant: by its command, or after `re:` by a regular expression for it."""
+    if pattern.startswith("re:"):
+        return re.fullmatch(pattern[3:], step, flags=re.S) is not None
+    return pattern == step
+
+
 def listed(scenario, step, table):
     """The entries of differences.toml for the step."""
     return [
         entry
         for entry in table
-        if any(re.fullmatch(s[0], scenario) and s[1] == step for s in entry["steps"])
+        if any(re.fullmatch(s[0], scenario) and is_step(s[1], step) for s in entry["steps"])
     ]
 
 

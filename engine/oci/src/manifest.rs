@@ -95,6 +95,12 @@ pub struct Platform {
     pub variant: Option<String>,
 }
 
+/// Architectures that stand for a platform by themselves.
+const KNOWN: &[&str] = &[
+    "386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64",
+    "ppc64le", "riscv64", "s390x", "wasm",
+];
+
 impl Platform {
     /// What the emulator and hosted sessions run.
     pub fn linux_amd64() -> Platform {
@@ -112,7 +118,8 @@ impl Platform {
         let first = parts.next().filter(|p| !p.is_empty())?;
         let (os, architecture) = match (first.as_str(), parts.next()) {
             ("linux" | "windows" | "darwin" | "freebsd", None) => (first, "amd64".into()),
-            (_, None) => ("linux".into(), first),
+            (_, None) if KNOWN.contains(&&*normal_architecture(&first)) => ("linux".into(), first),
+            (_, None) => return None,
             (_, Some(architecture)) => (first, architecture),
         };
         let variant = parts.next();

@@ -272,7 +272,9 @@ fn parse_full(domain: &str, remainder: &str) -> Result<Reference, ReferenceError
     match match_grammar(domain, remainder) {
         Some(reference) => reference,
         None if domain.is_empty() && remainder.is_empty() => Err(ReferenceError::Empty),
-        None if match_grammar(&domain.to_lowercase(), &remainder.to_lowercase()).is_some() => {
+        None if match_grammar(&domain.to_lowercase(), &remainder.to_lowercase()).is_some()
+            || match_grammar("", &format!("{domain}/{remainder}").to_lowercase()).is_some() =>
+        {
             Err(ReferenceError::NameUppercase)
         }
         None => Err(ReferenceError::Format),

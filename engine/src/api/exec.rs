@@ -27,7 +27,12 @@ pub async fn route(call: Call, method: &Method, path: &[&str]) -> ApiResult {
 pub async fn create(mut call: Call, id: &str) -> ApiResult {
     let request: ExecCreateRequest = call.json().await?;
     if !request.detach_keys.is_empty() {
-        parse_detach_keys(&request.detach_keys)?;
+        parse_detach_keys(&request.detach_keys).map_err(|_| {
+            ApiError::invalid(format!(
+                "Invalid escape keys ({}) provided",
+                request.detach_keys
+            ))
+        })?;
     }
     let container = call.engine.containers().find(id)?;
     let id = exec::create(&call.engine, &container, id, request).await?;

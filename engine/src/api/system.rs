@@ -101,33 +101,19 @@ pub fn parse_time(text: &str, now: Timestamp) -> Result<Option<Timestamp>, ApiEr
     Ok(Some(Timestamp::from_unix(seconds, nanos)))
 }
 
-const EVENT_FILTERS: &[&str] = &[
-    "config",
-    "container",
-    "daemon",
-    "event",
-    "image",
-    "label",
-    "network",
-    "node",
-    "plugin",
-    "scope",
-    "secret",
-    "service",
-    "type",
-    "volume",
-];
-
 pub async fn events(call: Call) -> ApiResult {
     let engine = &call.engine;
-    let filters = Filters::from_query(&call.query, EVENT_FILTERS)?;
+    // Unknown names are not refused here, alone of all lists.
+    let filters = Filters::parse(call.query.get("filters"))?;
     let now = engine.now();
     let since = parse_time(call.query.get("since"), now)?;
     let until = parse_time(call.query.get("until"), now)?;
     if since.zip(until).is_some_and(|(since, until)| since > until) {
-        return Err(ApiError::invalid(
-            "`since` time cannot be after `until` time",
-        ));
+        return Err(ApiError::invalid(format!(
+            "`since` time ({}) cannot be after `until` time ({})",
+            call.query.get("since"),
+            call.query.get("until")
+        )));
     }
     let listener = engine.events().subscribe();
     let in_time = move |event: &Event| {

@@ -30,9 +30,7 @@ impl Context {
         let clock = Clock::new();
         clock.set(now);
         let root = tree_of(&clock, limit)?;
-        let invalid = |e: crate::layer::LayerError| {
-            ApiError::invalid(format!("Error processing tar file(exit status 1): {e}"))
-        };
+        let invalid = |e: crate::layer::LayerError| ApiError::invalid(e.in_docker_words());
         let limits = Limits {
             archive_bytes: limit,
             ..Limits::default()

@@ -246,6 +246,7 @@ impl EngineSandboxes {
                 cpu_shares: positive(host.cpu_shares),
             },
             sysctls: Vec::new(),
+            devices: Vec::new(),
             masked_paths: owned(&MASKED_PATHS),
             readonly_paths: owned(&READONLY_PATHS),
             privileged: sandbox.insecure,

@@ -425,8 +425,17 @@ impl Command {
         };
         Err(format!(
             "docker: '{path}' {text}\n\nUsage:  {}\n\n{see} '{path} --help' for more information",
-            self.usage_line(path)
+            self.usage_lines(path)
         ))
+    }
+
+    /// All lines after `Usage:`; a second one is where the description begins.
+    pub fn usage_lines(&self, path: &str) -> String {
+        let first = self.usage_line(path);
+        match self.about.lines().next() {
+            Some(second) if second.starts_with('\t') => format!("{first}\n{second}"),
+            _ => first,
+        }
     }
 
     /// `docker ps [OPTIONS]`.

@@ -165,7 +165,7 @@ async fn execute(
         Err(Refusal::Usage(text)) => {
             return Err(Failure::new(format!(
                 "{text}\n\nUsage:  {}\n\nRun '{path} --help' for more information",
-                command.usage_line(&path)
+                command.usage_lines(&path)
             ))
             .with_code(125));
         }

@@ -18,6 +18,8 @@ use crate::engine::Engine;
 use crate::layer::{
     ArchiveOptions, Decompressor, ExtractOptions, LayerError, Limits, archive, extract,
 };
+use crate::runtime::MountSource;
+use crate::volume::LocalMount;
 
 /// How to unpack.
 #[derive(Clone, Copy, Debug, Default)]
@@ -86,10 +88,24 @@ async fn open(engine: &Engine, container: &Container) -> Result<Files, ApiError>
     };
     let rootfs = engine.ports().snapshots.rootfs(&id).await?;
     let mounts = MountNs::new(rootfs.fs.clone(), "overlay", MountFlags::empty());
+    let networked = container.record().clone();
+    for file in super::spec::network_files(engine, &networked).await? {
+        if let (MountSource::Tree(tree), Ok(at)) = (
+            file.source,
+            resolve(&mounts, &file.target, ResolveFlags::FOLLOW),
+        ) {
+            // Without it the empty file below is seen, as in a container that never ran.
+            let _ = mounts.mount(&at, Rc::new(tree), "ext4", MountFlags::empty());
+        }
+    }
     let mut volumes = Vec::new();
     for point in points {
         let tree = match point.r#type.as_str() {
-            "volume" => Some(engine.ports().volumes.open(&point.name).await?),
+            "volume" => match engine.volumes().local_mount(&point.name) {
+                None => Some(engine.ports().volumes.open(&point.name).await?),
+                Some(LocalMount::Bind(device)) => engine.ports().host.open(&device).await?,
+                Some(LocalMount::Tmpfs(..)) => None,
+            },
             "bind" => engine.ports().host.open(&point.source).await?,
             _ => None,
         };
@@ -221,10 +237,11 @@ pub async fn get(
     if path.ends_with("/.") && !found.attr().is_ok_and(|attr| attr.is_dir()) {
         return Err(ApiError::invalid("not a directory"));
     }
-    let name = if stat.name == "/" {
-        ".".to_owned()
-    } else {
-        stat.name.clone()
+    // Clients give what is in `dir/.` another name by replacing the dot that every entry begins with.
+    let name = match stat.name.as_str() {
+        "/" => ".".to_owned(),
+        "." => "./".to_owned(),
+        name => name.to_owned(),
     };
     let options = ArchiveOptions {
         name: name.into_bytes(),
@@ -284,7 +301,8 @@ pub async fn put(
         archive_bytes: engine.config().max_archive as u64,
         ..Limits::default()
     };
-    let plain = Decompressor::new(&tar[..]).map_err(layer_error)?;
+    let plain =
+        Decompressor::new(&tar[..]).map_err(|error| ApiError::invalid(error.in_docker_words()))?;
     extract(
         BufReader::new(plain),
         root,
@@ -292,7 +310,7 @@ pub async fn put(
         &limits,
         &extract_options,
     )
-    .map_err(|error| ApiError::invalid(error.to_string()))?;
+    .map_err(|error| ApiError::invalid(error.in_docker_words()))?;
     let running = container.record().state.running;
     container.emit(engine, "extract-to-dir", &[]);
     if !running {

@@ -73,7 +73,9 @@ pub fn normalize(name: &str) -> Result<String, ApiError> {
     if ALL.contains(&bare) {
         return Ok(format!("CAP_{bare}"));
     }
-    Err(ApiError::invalid(format!("invalid capability: {name:?}")))
+    Err(ApiError::invalid(format!(
+        "unknown capability: \"CAP_{bare}\""
+    )))
 }
 
 /// The capabilities a container's processes may have.
@@ -137,7 +139,7 @@ mod tests {
         assert_eq!(caps(&["ALL"], &["SYS_ADMIN"]).len(), 40);
         assert_eq!(
             normalize("bogus").map_err(|e| e.message),
-            Err("invalid capability: \"bogus\"".into())
+            Err("unknown capability: \"CAP_BOGUS\"".into())
         );
     }
 }

@@ -83,6 +83,7 @@ pub async fn create(
     }
     adapt_host_config(engine, &mut host);
     validate::check(engine, &config, &host)?;
+    let warnings = discard(&mut host);
     let networks = networks_of(
         engine,
         &host,
@@ -95,10 +96,7 @@ pub async fn create(
     match made {
         Ok(container) => {
             container.emit(engine, "create", &[]);
-            Ok(CreateResponse {
-                id,
-                warnings: Vec::new(),
-            })
+            Ok(CreateResponse { id, warnings })
         }
         Err(error) => {
             engine.containers().release_name(&name);
@@ -127,8 +125,10 @@ async fn make(
         config.hostname = own.to_owned();
     }
     if let Some(other) = host.network_mode.strip_prefix("container:") {
-        let other = engine.containers().find(other)?;
-        config.hostname = other.record().config.hostname.clone();
+        // Whether it is there is asked when the container starts.
+        if let Ok(other) = engine.containers().find(other) {
+            config.hostname = other.record().config.hostname.clone();
+        }
     }
     let layer = image.as_ref().and_then(|image| image.layer.clone());
     let rootfs = engine.ports().snapshots.prepare(id, layer.as_ref()).await?;
@@ -329,6 +329,27 @@ fn adapt_host_config(engine: &Engine, host: &mut HostConfig) {
     }
 }
 
+/// Takes away what has no effect here, and says so.
+fn discard(host: &mut HostConfig) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if host.resources.blkio_weight != 0 {
+        host.resources.blkio_weight = 0;
+        warnings.push(
+            "Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded."
+                .to_owned(),
+        );
+    }
+    let publishes = host.publish_all_ports
+        || host
+            .port_bindings
+            .as_ref()
+            .is_some_and(|ports| !ports.is_empty());
+    if host.network_mode == "host" && publishes {
+        warnings.push("Published ports are discarded when using host network mode".to_owned());
+    }
+    warnings
+}
+
 /// The networks a container will be on: that of its mode, and others asked for.
 fn networks_of(
     engine: &Engine,
@@ -381,7 +402,10 @@ pub async fn rename(engine: &Engine, container: &Container, name: &str) -> Resul
             "Renaming a container with the same name as its current name",
         ));
     }
-    engine.containers().reserve_name(new, &container.id())?;
+    engine
+        .containers()
+        .reserve_name(&format!("/{new}"), &container.id())
+        .map_err(|error| error.context("Error when allocating new name"))?;
     container.record_mut().name = new.to_owned();
     if let Err(error) = container.save(engine).await {
         container.record_mut().name = old;

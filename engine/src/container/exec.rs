@@ -184,6 +184,14 @@ impl Exec {
         let cwd = [&request.working_dir, &record.config.working_dir]
             .into_iter()
             .find(|dir| !dir.is_empty());
+        if cwd.is_some_and(|dir| !dir.starts_with('/')) {
+            return Err(ApiError {
+                kind: ErrorKind::InvalidParameter,
+                message:
+                    "OCI runtime exec failed: exec failed: Cwd must be an absolute path: unknown"
+                        .into(),
+            });
+        }
         let console = size.or(request.console_size).and_then(|[rows, columns]| {
             Some((u16::try_from(rows).ok()?, u16::try_from(columns).ok()?))
         });
@@ -203,7 +211,7 @@ impl Exec {
                 host.privileged || request.privileged,
             )?,
             no_new_privileges: spec::has_no_new_privileges(host.security_opt.as_deref()),
-            rlimits: Vec::new(),
+            rlimits: spec::rlimits(&host.resources),
             terminal: request.tty,
             console_size: console.filter(|size| *size != (0, 0)),
             stdin: request.attach_stdin,

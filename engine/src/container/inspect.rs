@@ -1,7 +1,9 @@
 //! `docker inspect` of a container.
 
 use super::store::Container;
-use crate::api::types::{ContainerInspect, EndpointSettings, GraphDriverData, NetworkSettings};
+use crate::api::types::{
+    ContainerInspect, EndpointSettings, GraphDriverData, HostConfig, NetworkSettings,
+};
 use crate::api::{ApiError, ApiVersion};
 use crate::engine::Engine;
 use crate::graph_driver;
@@ -56,7 +58,10 @@ pub async fn inspect(
         size_root_fs,
         mounts: record.mounts.clone(),
         network_settings: network_settings(&record, version),
-        host_config: record.host_config,
+        host_config: HostConfig {
+            links: links(&record),
+            ..record.host_config
+        },
         config: record.config,
         ..ContainerInspect::default()
     })
@@ -82,6 +87,16 @@ pub async fn image_size(engine: &Engine, layer: Option<&str>) -> Result<u64, Api
         next = info.parent;
     }
     Ok(total)
+}
+
+/// Links as paths of the container linked to and of its name here.
+fn links(record: &super::Record) -> Option<Vec<String>> {
+    let links = record.host_config.links.as_ref()?;
+    let path = |link: &String| {
+        let (name, alias) = super::links::parse(link);
+        format!("/{name}:/{}/{alias}", record.name)
+    };
+    Some(links.iter().map(path).collect())
 }
 
 /// The directories an overlay2 driver would have.

@@ -133,10 +133,10 @@ struct Selection {
 impl Selection {
     async fn new(engine: &Engine, filters: Filters, query: &Query) -> Result<Self, ApiError> {
         let created = |name: &str| -> Result<Option<Timestamp>, ApiError> {
-            let found = filters
-                .get(name)
-                .first()
-                .map(|reference| engine.containers().find(reference));
+            let found = filters.get(name).first().map(|reference| {
+                let missing = |_| ApiError::not_found(format!("no such container {reference}"));
+                engine.containers().find(reference).map_err(missing)
+            });
             Ok(found
                 .transpose()?
                 .map(|container| container.record().created))
@@ -162,13 +162,14 @@ impl Selection {
         for health in filters.get("health") {
             if !["none", "starting", "healthy", "unhealthy"].contains(&health.as_str()) {
                 return Err(ApiError::invalid(format!(
-                    "invalid filter 'health={health}'"
+                    "Unrecognised filter value for health: {health}"
                 )));
             }
         }
         let exited = filters.get("exited").iter().map(|code| {
-            code.parse()
-                .map_err(|_| ApiError::invalid(format!("invalid filter 'exited={code}'")))
+            code.parse().map_err(|_| {
+                ApiError::invalid(format!("strconv.Atoi: parsing {code:?}: invalid syntax"))
+            })
         });
         let exited = exited.collect::<Result<Vec<i64>, _>>()?;
         let mut ancestors = None;
@@ -237,8 +238,10 @@ impl Selection {
             let port = wanted
                 .split_once('/')
                 .map_or_else(|| format!("{wanted}/tcp"), |_| wanted.clone());
+            let (number, protocol) = port.split_once('/').unwrap_or((&port, "tcp"));
             record.ports.iter().any(|(known, bindings)| {
-                *known == port && bindings.as_ref().is_some_and(|b| !b.is_empty())
+                known.ends_with(&format!("/{protocol}"))
+                    && bindings.iter().flatten().any(|b| b.host_port == number)
             })
         };
         let any = |name: &str, holds: &dyn Fn(&String) -> bool| {

@@ -2,7 +2,7 @@
 //! and the engine's limit, followed by readers.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::task::Waker;
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::ApiError;
 use crate::api::stdcopy::StdStream;
-use crate::api::types::{LogConfig, StringMap, Timestamp};
+use crate::api::types::{ContainerConfig, LogConfig, StringMap, Timestamp};
 
 /// A line is cut here, as moby's copier does.
 const MAX_LINE: usize = 16 * 1024;
@@ -264,6 +264,42 @@ impl Log {
     }
 }
 
+/// The container's labels and environment that the driver's options `labels` and `env` name, for `--details`.
+pub fn attributes(config: &LogConfig, container: &ContainerConfig) -> String {
+    let option = |name: &str| config.config.as_ref().and_then(|c: &StringMap| c.get(name));
+    let names = |name: &str| option(name).into_iter().flat_map(|names| names.split(','));
+    let label = |key: &str| container.labels.as_ref()?.get(key).cloned();
+    let variable = |key: &str| {
+        let of_key =
+            |variable: &String| Some(variable.strip_prefix(key)?.strip_prefix('=')?.to_owned());
+        container.env.iter().flatten().find_map(of_key)
+    };
+    let labels = names("labels").filter_map(|key| Some((key, label(key)?)));
+    let all: BTreeMap<&str, String> = labels
+        .chain(names("env").filter_map(|key| Some((key, variable(key)?))))
+        .collect();
+    let pairs: Vec<String> = all
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    pairs.join(",")
+}
+
+/// Checks the options' values, as a driver does when a container starts.
+pub fn check_values(config: &LogConfig) -> Result<(), ApiError> {
+    let size = config
+        .config
+        .iter()
+        .flatten()
+        .find(|(name, _)| *name == "max-size");
+    match size {
+        Some((_, text)) if parse_size(text).is_none() => Err(ApiError::system(format!(
+            "failed to initialize logging driver: invalid size: '{text}'"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Checks driver and options at create.
 pub fn validate(config: &LogConfig) -> Result<(), ApiError> {
     let known: &[&str] = match config.driver.as_str() {
@@ -309,9 +345,6 @@ pub fn validate(config: &LogConfig) -> Result<(), ApiError> {
                 config.driver
             )));
         }
-        if name == "max-size" && parse_size(value).is_none() {
-            return Err(ApiError::invalid(format!("invalid size: '{value}'")));
-        }
         if name == "max-file" && !value.parse::<u64>().is_ok_and(|n| n >= 1) {
             return Err(ApiError::invalid("max-file cannot be less than 1"));
         }
@@ -353,6 +386,8 @@ pub struct ReadOptions {
     pub until: Option<Timestamp>,
     pub timestamps: bool,
     pub details: bool,
+    /// What the details are: `key=value`, joined by commas.
+    pub attributes: String,
     pub follow: bool,
     /// The last so many lines; `None` is all.
     pub tail: Option<u64>,
@@ -385,6 +420,7 @@ impl ReadOptions {
             line.push(b' ');
         }
         if self.details {
+            line.extend_from_slice(self.attributes.as_bytes());
             line.push(b' ');
         }
         line.extend_from_slice(&entry.line);
@@ -509,5 +545,20 @@ mod tests {
             check("nosuch", &[]),
             Err("logger: no log driver named 'nosuch' is registered".into())
         );
+    }
+
+    #[test]
+    fn details_are_the_labels_and_variables_that_options_name() {
+        let options = [("labels", "l,nosuch"), ("env", "E")];
+        let config = LogConfig {
+            driver: "json-file".into(),
+            config: Some(options.map(|(k, v)| (k.to_owned(), v.to_owned())).into()),
+        };
+        let container = ContainerConfig {
+            labels: Some([("l".to_owned(), "x".to_owned())].into()),
+            env: Some(vec!["EE=1".into(), "E=z".into()]),
+            ..ContainerConfig::default()
+        };
+        assert_eq!(attributes(&config, &container), "E=z,l=x");
     }
 }

@@ -19,7 +19,7 @@ pub mod prune;
 mod record;
 pub mod remove;
 pub mod signal;
-mod spec;
+pub(crate) mod spec;
 pub mod start;
 pub mod state;
 pub mod stats;

@@ -43,6 +43,11 @@ pub async fn resolve(
         insert_once(&mut own, point)?;
     }
     for destination in host.tmpfs.iter().flatten().map(|(path, _)| path) {
+        if !destination.starts_with('/') {
+            return Err(ApiError::invalid(format!(
+                "invalid mount path: '{destination}' mount path must be absolute"
+            )));
+        }
         check_destination("tmpfs", destination)?;
         let clean = clean_path(destination);
         if own.contains_key(&clean) {

@@ -14,6 +14,7 @@ use crate::engine::Engine;
 use crate::runtime::{
     ContainerSpec, MountSource, NamespaceMode, ProcessSpec, ResourceLimits, Rlimit, RuntimeMount,
 };
+use crate::volume::LocalMount;
 
 const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// What the files Docker mounts come from.
@@ -31,17 +32,12 @@ pub async fn container_spec(
     let mut mounts = network_files(engine, &record).await?;
     for point in &record.mounts {
         let source = match point.r#type.as_str() {
-            "volume" => MountSource::Tree(engine.ports().volumes.open(&point.name).await?),
-            "bind" => match engine.ports().host.open(&point.source).await? {
-                Some(tree) => MountSource::Tree(tree),
-                None => {
-                    let message = format!(
-                        "invalid mount config for type \"bind\": bind source path does not exist: {}",
-                        point.source
-                    );
-                    return Err(ApiError::invalid(message));
-                }
+            "volume" => match engine.volumes().local_mount(&point.name) {
+                None => MountSource::Tree(engine.ports().volumes.open(&point.name).await?),
+                Some(LocalMount::Tmpfs(size, mode)) => MountSource::Tmpfs { size, mode },
+                Some(LocalMount::Bind(device)) => bind(engine, &device).await?,
             },
+            "bind" => bind(engine, &point.source).await?,
             _ => tmpfs_source(&record, &point.destination),
         };
         let device = if matches!(source, MountSource::Tmpfs { .. }) {
@@ -81,6 +77,18 @@ pub async fn container_spec(
         mounts,
         shm_size: u64::try_from(host.shm_size).unwrap_or(64 << 20),
         limits: limits(&host.resources),
+        devices: host
+            .resources
+            .devices
+            .iter()
+            .flatten()
+            .map(|device| {
+                (
+                    device.path_on_host.clone(),
+                    device.path_in_container.clone(),
+                )
+            })
+            .collect(),
         sysctls: host
             .sysctls
             .iter()
@@ -142,7 +150,7 @@ fn tmpfs_mount(target: &str, options: &str) -> RuntimeMount {
 }
 
 /// `64m`: binary multiples.
-fn parse_bytes(text: &str) -> Option<u64> {
+pub fn parse_bytes(text: &str) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let number: u64 = text.get(..digits)?.parse().ok()?;
     let shift = match text
@@ -203,13 +211,7 @@ fn process_spec(engine: &Engine, record: &Record) -> Result<ProcessSpec, ApiErro
         groups: host.group_add.clone().unwrap_or_default(),
         capabilities,
         no_new_privileges: has_no_new_privileges(host.security_opt.as_deref()),
-        rlimits: host
-            .resources
-            .ulimits
-            .iter()
-            .flatten()
-            .map(rlimit)
-            .collect(),
+        rlimits: rlimits(&host.resources),
         terminal: config.tty,
         console_size: size,
         stdin: config.open_stdin,
@@ -232,6 +234,11 @@ fn is_unconfined(options: Option<&[String]>) -> bool {
     let on =
         |option: &String| matches!(option.as_str(), "seccomp=unconfined" | "seccomp:unconfined");
     options.unwrap_or_default().iter().any(on)
+}
+
+/// The limits of each process of a container, of those that `docker exec` starts, too.
+pub fn rlimits(resources: &Resources) -> Vec<Rlimit> {
+    resources.ulimits.iter().flatten().map(rlimit).collect()
 }
 
 fn rlimit(limit: &Ulimit) -> Rlimit {
@@ -290,9 +297,22 @@ pub fn limits(r: &Resources) -> ResourceLimits {
     }
 }
 
+/// A file or directory of the host.
+async fn bind(engine: &Engine, path: &str) -> Result<MountSource, ApiError> {
+    match engine.ports().host.open(path).await? {
+        Some(tree) => Ok(MountSource::Tree(tree)),
+        None => Err(ApiError::invalid(format!(
+            "invalid mount config for type \"bind\": bind source path does not exist: {path}"
+        ))),
+    }
+}
+
 /// `/etc/hostname`, `/etc/hosts` and `/etc/resolv.conf`, which are mounted over
 /// the image's.
-async fn network_files(engine: &Engine, record: &Record) -> Result<Vec<RuntimeMount>, ApiError> {
+pub async fn network_files(
+    engine: &Engine,
+    record: &Record,
+) -> Result<Vec<RuntimeMount>, ApiError> {
     let shared = record.host_config.network_mode.strip_prefix("container:");
     let source = match shared {
         Some(other) => engine.containers().find(other)?.record().clone(),

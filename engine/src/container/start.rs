@@ -35,6 +35,7 @@ pub async fn start(engine: &Engine, container: &Container) -> Result<(), ApiErro
 
 async fn launch(engine: &Engine, container: &Container) -> Result<(), ApiError> {
     refuse_devices(container)?;
+    super::log::check_values(&container.record().host_config.log_config)?;
     let network = networking::join(engine, container).await?;
     let (process, starting) = match create(engine, container, network).await {
         Ok(started) => started,

@@ -78,6 +78,7 @@ async fn end(
 pub async fn restart(
     engine: &Engine,
     container: &Container,
+    reference: &str,
     timeout: Option<i64>,
     signal: &str,
 ) -> Result<(), ApiError> {
@@ -87,11 +88,11 @@ pub async fn restart(
             std::mem::replace(&mut container.record_mut().host_config.auto_remove, false);
         let ended = end(engine, container, timeout, signal).await;
         container.record_mut().host_config.auto_remove = auto_remove;
-        ended.map_err(|e| e.context(format!("Cannot restart container {}", container.id())))?;
+        ended.map_err(|e| e.context(format!("Cannot restart container {reference}")))?;
     }
     super::start::start(engine, container)
         .await
-        .map_err(|e| e.context(format!("Cannot restart container {}", container.id())))?;
+        .map_err(|e| e.context(format!("Cannot restart container {reference}")))?;
     container.emit(engine, "restart", &[]);
     Ok(())
 }

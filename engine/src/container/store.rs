@@ -302,10 +302,11 @@ impl Containers {
 
     /// Reserves a name for a new container.
     pub fn reserve_name(&self, name: &str, id: &str) -> Result<(), ApiError> {
+        let given = name;
         let name = name.strip_prefix('/').unwrap_or(name);
         if !is_valid_name(name) {
             return Err(ApiError::invalid(format!(
-                "Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+                "Invalid container name ({given}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
             )));
         }
         let mut names = self.names.borrow_mut();

@@ -20,6 +20,12 @@ pub async fn update(
         return Err(refused(ApiError::conflict(message)));
     }
     let mut merged = container.record().host_config.resources.clone();
+    let asked = &request.resources;
+    if asked.memory != 0 && asked.memory_swap == 0 && asked.memory > merged.memory_swap {
+        return Err(refused(ApiError::conflict(
+            "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
+        )));
+    }
     merge(&mut merged, &request.resources).map_err(refused)?;
     validate::check_resources(engine, &merged)?;
     let policy = &request.restart_policy;

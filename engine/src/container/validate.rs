@@ -25,8 +25,39 @@ pub fn check(engine: &Engine, config: &ContainerConfig, host: &HostConfig) -> Ch
     check_resources(engine, &host.resources)?;
     check_restart_policy(&host.restart_policy, host.auto_remove)?;
     log::validate(&host.log_config)?;
-    for name in host.cap_add.iter().chain(&host.cap_drop).flatten() {
-        caps::normalize(name)?;
+    for (which, names) in [("CapAdd", &host.cap_add), ("CapDrop", &host.cap_drop)] {
+        for name in names.iter().flatten() {
+            caps::normalize(name).map_err(|error| error.context(format!("invalid {which}")))?;
+        }
+    }
+    refuse(
+        !(-1000..=1000).contains(&host.oom_score_adj),
+        format!(
+            "Invalid value {}, range for oom score adj is [-1000, 1000]",
+            host.oom_score_adj
+        ),
+    )?;
+    refuse(
+        !matches!(host.isolation.as_str(), "" | "default"),
+        format!(
+            "Invalid isolation: {:?} - linux only supports 'default'",
+            host.isolation
+        ),
+    )?;
+    refuse(
+        host.storage_opt
+            .as_ref()
+            .is_some_and(|options| !options.is_empty()),
+        "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+    )?;
+    for link in host.links.iter().flatten() {
+        let (name, _) = super::links::parse(link);
+        engine.containers().find(name).map_err(|error| {
+            ApiError::invalid(format!(
+                "could not get container for {name}: {}",
+                error.message
+            ))
+        })?;
     }
     check_namespaces(config, host)?;
     check_ports(host)?;
@@ -130,6 +161,7 @@ pub fn check_resources(engine: &Engine, r: &Resources) -> Checked {
         r.nano_cpus > 0 && r.cpu_quota > 0,
         "Conflicting options: Nano CPUs and CPU Quota cannot both be set",
     )?;
+    check_cpuset(engine, &r.cpuset_cpus)?;
     let cpus = i64::from(engine.ports().runtime.platform().cpus.max(1));
     refuse(
         r.nano_cpus < 0 || r.nano_cpus > cpus * 1_000_000_000,
@@ -159,6 +191,30 @@ pub fn check_resources(engine: &Engine, r: &Resources) -> Checked {
         refuse(
             hard != -1 && soft > hard,
             format!("ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}"),
+        )?;
+    }
+    Ok(())
+}
+
+/// A set such as `0-2,4` of processors that are there.
+fn check_cpuset(engine: &Engine, set: &str) -> Checked {
+    let last = engine.ports().runtime.platform().cpus.max(1) - 1;
+    for part in set.split(',').filter(|_| !set.is_empty()) {
+        let (from, to) = part.split_once('-').unwrap_or((part, part));
+        let (Ok(from), Ok(to)) = (from.trim().parse::<u32>(), to.trim().parse::<u32>()) else {
+            return Err(ApiError::invalid(format!(
+                "Invalid value {set} for cpuset cpus"
+            )));
+        };
+        refuse(from > to, format!("Invalid value {set} for cpuset cpus"))?;
+        let available = if last == 0 {
+            "0".to_owned()
+        } else {
+            format!("0-{last}")
+        };
+        refuse(
+            to > last,
+            format!("Requested CPUs are not available - requested {set}, available: {available}"),
         )?;
     }
     Ok(())

@@ -31,10 +31,11 @@ impl Images {
         } else {
             format!("http://{url}")
         };
-        progress.status(format!("Downloading from {url}")).await?;
         let limit = self.settings().max_blob;
         let bytes = remote::download(&*self.ports().fetch, &url, limit).await;
-        bytes.map_err(|e| ApiError::system(e.text()))
+        let bytes = bytes.map_err(|e| ApiError::system(e.text()))?;
+        progress.status(format!("Downloading from {url}")).await?;
+        Ok(bytes)
     }
 
     /// Makes the image and reports its id.

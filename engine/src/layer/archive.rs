@@ -22,7 +22,8 @@ const CAPABILITY: &[u8] = b"security.capability";
 #[derive(Clone, Debug, Default)]
 pub struct ArchiveOptions {
     /// The root's name in the archive, without a slash at the end. Empty leaves the root out and
-    /// packs what is in it; `.` packs the root as `./` and what is in it without a prefix.
+    /// packs what is in it; `.` packs the root as `./` and what is in it without a prefix,
+    /// `./` what is in it with that prefix, too.
     pub name: Vec<u8>,
     /// Paths (from the root, no slash in front) that are left out with all below them.
     pub exclude: Vec<Vec<u8>>,
@@ -63,6 +64,8 @@ pub fn archive(
             return Ok(false);
         }
         let name = match (&*options.name, found.path) {
+            (b"./", b"") => b".".to_vec(),
+            (b"./", path) => [b"./", path].concat(),
             (name, b"") => name.to_vec(),
             (b"" | b".", path) => path.to_vec(),
             (name, path) => [name, b"/", path].concat(),

@@ -56,7 +56,19 @@ pub enum LayerError {
     Io(#[from] io::Error),
 }
 
+/// What an archive that is cut off is [`LayerError::Malformed`] with.
+pub(super) const TRUNCATED: &str = "unexpected end of archive";
+
 impl LayerError {
+    /// As dockerd, which unpacks in a process of its own, says it.
+    pub fn in_docker_words(&self) -> String {
+        let what = match self {
+            LayerError::Malformed { reason, .. } if *reason == TRUNCATED => "unexpected EOF".into(),
+            other => other.to_string(),
+        };
+        format!("Error processing tar file(exit status 1): {what}")
+    }
+
     pub(super) fn entry(name: &[u8], reason: &'static str) -> LayerError {
         let name = name.to_vec();
         LayerError::Entry { name, reason }

@@ -296,10 +296,17 @@ impl<'a, R: BufRead> Reader<'a, R> {
     }
 
     fn skip_contents(&mut self) -> Result<(), LayerError> {
-        let mut skip = self.left + self.padding;
+        let (mut skip, mut padding) = (self.left, self.padding);
         (self.left, self.padding) = (0, 0);
         while skip > 0 {
             skip -= self.piece(skip, |_| Ok(()))?;
+        }
+        // An archive may end with the last file's contents, without padding: `docker build -f - DIR` sends such.
+        while padding > 0 {
+            match self.some(padding, |_| Ok(()))? {
+                0 => break,
+                n => padding -= n,
+            }
         }
         Ok(())
     }
@@ -345,7 +352,7 @@ impl<'a, R: BufRead> Reader<'a, R> {
     }
 
     fn truncated(&self) -> LayerError {
-        malformed(self.offset)("unexpected end of archive")
+        malformed(self.offset)(super::error::TRUNCATED)
     }
 }
 

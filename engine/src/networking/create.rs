@@ -127,7 +127,7 @@ impl Networks {
         } else {
             let bad = || {
                 ApiError::invalid(format!(
-                    "invalid network config:\ninvalid subnet {}: invalid CIDR address",
+                    "invalid network config:\ninvalid subnet {}: invalid CIDR block notation",
                     config.subnet
                 ))
             };

@@ -461,7 +461,7 @@ pub async fn attach_container(
     let mode = container.record().host_config.network_mode.clone();
     if mode == "host" || name == "host" {
         return Err(ApiError::forbidden(
-            "container cannot be connected to host network or disconnected from it",
+            "container cannot be disconnected from host network or connected to host network",
         ));
     }
     if mode == "none" || name == "none" {
@@ -503,6 +503,20 @@ pub async fn attach_container(
 
 /// What may be asked for depends on the network.
 pub fn check_settings(settings: &EndpointSettings, user_defined: bool) -> Result<(), ApiError> {
+    for config in settings.ipam_config.iter() {
+        if !config.ipv4_address.is_empty() && config.ipv4_address.parse::<Ipv4Addr>().is_err() {
+            return Err(ApiError::invalid(format!(
+                "invalid IPv4 address: {}",
+                config.ipv4_address
+            )));
+        }
+        if !config.ipv6_address.is_empty() && config.ipv6_address.parse::<Ipv6Addr>().is_err() {
+            return Err(ApiError::invalid(format!(
+                "invalid IPv6 address: {}",
+                config.ipv6_address
+            )));
+        }
+    }
     let asks_address = settings
         .ipam_config
         .as_ref()
@@ -541,7 +555,7 @@ pub async fn detach_container(
     let name = network.borrow().name.clone();
     if container.record().host_config.network_mode == "host" {
         return Err(ApiError::forbidden(
-            "container cannot be connected to host network or disconnected from it",
+            "container cannot be disconnected from host network or connected to host network",
         ));
     }
     let id = container.id();

@@ -244,7 +244,10 @@ fn bad_configurations_are_refused_in_dockers_words() {
     );
     assert_eq!(
         message(json!({"CapAdd": ["BOGUS"]})),
-        (400, "invalid capability: \"BOGUS\"".into())
+        (
+            400,
+            "invalid CapAdd: unknown capability: \"CAP_BOGUS\"".into()
+        )
     );
     assert_eq!(
         message(json!({"LogConfig": {"Type": "nosuch"}})),

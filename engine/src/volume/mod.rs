@@ -2,4 +2,4 @@
 
 mod store;
 
-pub use store::{VolumeRecord, Volumes, mountpoint};
+pub use store::{LocalMount, VolumeRecord, Volumes, mountpoint};

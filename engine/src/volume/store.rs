@@ -168,6 +168,13 @@ impl Volumes {
         Ok(())
     }
 
+    /// What is mounted in the volume's place, if its options ask for something.
+    pub fn local_mount(&self, name: &str) -> Option<LocalMount> {
+        let record = self.get(name).ok()?;
+        let record = record.borrow();
+        local_mount(record.options.as_ref()?).ok().flatten()
+    }
+
     /// Notes that a container mounts a volume.
     pub fn add_user(&self, name: &str, container: &str) {
         if let Ok(record) = self.get(name) {
@@ -290,18 +297,94 @@ fn check_name(name: &str) -> Result<(), ApiError> {
     )))
 }
 
-/// The local driver's mount options need a kernel's mount.
+/// What the local driver mounts when a container uses a volume with options.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LocalMount {
+    /// Memory, anew for each container that starts; bytes at most, and the root's mode.
+    Tmpfs(Option<u64>, u32),
+    /// A directory of the host.
+    Bind(String),
+}
+
+/// What the options ask for; `None` for a plain directory.
+fn local_mount(options: &StringMap) -> Result<Option<LocalMount>, String> {
+    let option = |name: &str| options.get(name).map_or("", String::as_str);
+    let (kind, device) = (option("type"), option("device"));
+    let words: Vec<&str> = option("o").split(',').collect();
+    match kind {
+        "" if device.is_empty() && option("o").is_empty() => Ok(None),
+        _ if device.is_empty() => Err("missing required option: \"device\"".into()),
+        "tmpfs" => {
+            let value = |name: &str| words.iter().find_map(|word| word.strip_prefix(name));
+            let mode = value("mode=").and_then(|mode| u32::from_str_radix(mode, 8).ok());
+            let size = value("size=").and_then(crate::container::spec::parse_bytes);
+            Ok(Some(LocalMount::Tmpfs(size, mode.unwrap_or(0o1777))))
+        }
+        _ if words.iter().any(|word| matches!(*word, "bind" | "rbind")) => {
+            Ok(Some(LocalMount::Bind(device.to_owned())))
+        }
+        "" => Err("missing required option: \"type\"".into()),
+        kind => Err(format!(
+            "file system {kind:?} is not supported here: use type=tmpfs or o=bind"
+        )),
+    }
+}
+
+/// Checks the local driver's options.
 fn check_options(name: &str, options: Option<&StringMap>) -> Result<(), ApiError> {
-    let Some(option) = options.and_then(|options| options.keys().next()) else {
+    let Some(options) = options else {
         return Ok(());
     };
-    if matches!(option.as_str(), "type" | "o" | "device" | "size") {
-        let message = format!(
-            "create {name}: option {option:?} of the local driver is not supported here: volumes are plain directories"
-        );
-        return Err(ApiError::invalid(message));
+    let known = ["type", "o", "device", "size"];
+    if let Some(option) = options
+        .keys()
+        .find(|option| !known.contains(&option.as_str()))
+    {
+        return Err(ApiError::invalid(format!(
+            "create {name}: invalid option: {option:?}"
+        )));
     }
-    Err(ApiError::invalid(format!(
-        "create {name}: invalid option: {option:?}"
-    )))
+    if options.contains_key("size") {
+        return Err(ApiError::invalid(format!(
+            "create {name}: quota size requested but no quota support"
+        )));
+    }
+    local_mount(options)
+        .map(drop)
+        .map_err(|why| ApiError::invalid(format!("create {name}: {why}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mount(options: &[(&str, &str)]) -> Result<Option<LocalMount>, String> {
+        local_mount(&crate::events::attributes(
+            options
+                .iter()
+                .map(|(name, value)| (*name, value.to_string())),
+        ))
+    }
+
+    #[test]
+    fn the_local_driver_mounts_what_its_options_say() {
+        assert_eq!(mount(&[]), Ok(None));
+        assert_eq!(
+            mount(&[
+                ("type", "tmpfs"),
+                ("device", "tmpfs"),
+                ("o", "size=1m,mode=700")
+            ]),
+            Ok(Some(LocalMount::Tmpfs(Some(1 << 20), 0o700)))
+        );
+        assert_eq!(
+            mount(&[("type", "none"), ("device", "/srv"), ("o", "bind")]),
+            Ok(Some(LocalMount::Bind("/srv".into())))
+        );
+        assert_eq!(
+            mount(&[("type", "tmpfs")]),
+            Err("missing required option: \"device\"".into())
+        );
+        assert!(mount(&[("type", "nfs"), ("device", ":/x"), ("o", "addr=h")]).is_err());
+    }
 }

@@ -32,6 +32,7 @@ pub async fn restart(call: Call, id: &str) -> ApiResult {
     stopping::restart(
         &call.engine,
         &container,
+        id,
         call.query.int("t")?,
         call.query.get("signal"),
     )
@@ -43,9 +44,18 @@ pub async fn kill(call: Call, id: &str) -> ApiResult {
     // The signal is checked before the container, as in moby.
     let signal = call.query.get("signal");
     if !signal.is_empty() {
+        if let Ok(number) = signal.parse::<u32>()
+            && !(1..=64).contains(&number)
+            && number != 0
+        {
+            return Err(ApiError::invalid(format!(
+                "cannot kill container: {id}: the linux daemon does not support signal {number}"
+            )));
+        }
         crate::container::signal::parse_signal(signal)?;
     }
-    let container = find(&call, id)?;
+    let container =
+        find(&call, id).map_err(|error| error.context(format!("cannot kill container: {id}")))?;
     signals::kill(&call.engine, &container, id, signal).await?;
     Ok(Response::no_content())
 }

@@ -9,19 +9,20 @@ use crate::api::stdcopy::frame;
 use crate::api::system::parse_time;
 use crate::api::{ApiError, ApiResult};
 use crate::container::Container;
-use crate::container::log::{Entry, Log, ReadOptions};
+use crate::container::log::{Entry, Log, ReadOptions, attributes};
 use crate::pipe::{BodyError, CAPACITY, PipeWriter, pipe};
 
 pub async fn logs(call: Call, id: &str) -> ApiResult {
     let query = &call.query;
     let now = call.engine.now();
-    let options = ReadOptions {
+    let mut options = ReadOptions {
         stdout: query.bool("stdout"),
         stderr: query.bool("stderr"),
         since: parse_time(query.get("since"), now)?.filter(|since| since.nanos() != 0),
         until: parse_time(query.get("until"), now)?.filter(|until| until.nanos() != 0),
         timestamps: query.bool("timestamps"),
         details: query.bool("details"),
+        attributes: String::new(),
         follow: query.bool("follow"),
         tail: query.get("tail").parse().ok(),
     };
@@ -31,6 +32,10 @@ pub async fn logs(call: Call, id: &str) -> ApiResult {
         ));
     }
     let container = find(&call, id)?;
+    if options.details {
+        let record = container.record();
+        options.attributes = attributes(&record.host_config.log_config, &record.config);
+    }
     container.log().check_readable()?;
     let tty = container.record().config.tty;
     let (writer, reader) = pipe(CAPACITY);

@@ -47,7 +47,11 @@ pub async fn build(
     };
     let ast = parser::parse(&dockerfile).map_err(|e| {
         BuildError::invalid(format!(
-            "failed to parse Dockerfile: {}",
+            "failed to parse {}: {}",
+            match request.dockerfile.as_str() {
+                "" => "Dockerfile",
+                name => name,
+            },
             without_line(&e.message)
         ))
     })?;

@@ -28,9 +28,10 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
 /// An error of `docker run` and `docker create` themselves: `docker: TEXT` and where help is.
 pub fn help(m: &Matches, text: &str, code: i32) -> Failure {
     Failure::new(format!(
-        "docker: {}\n\nRun '{} --help' for more information",
+        "docker: {}\n\nRun '{}' for more information",
         text.trim_end_matches('.'),
-        m.path
+        // Under its short name, whatever it was called by.
+        m.path.replace("docker container ", "docker ") + " --help"
     ))
     .with_code(code)
 }

@@ -70,6 +70,9 @@ pub fn fill(
     if spec.init {
         into.init_program()?;
     }
+    for (host, own) in &spec.devices {
+        into.device(host, own)?;
+    }
     for (name, value) in &spec.sysctls {
         into.sysctl(name, value)?;
     }
@@ -223,6 +226,40 @@ impl Into<'_> {
             "tmpfs",
             MountFlags::RDONLY,
         )
+    }
+
+    /// Makes a device of the host, which has those that every `/dev` has, under another name.
+    fn device(&self, host: &str, own: &str) -> Result<(), RuntimeError> {
+        let gather = |errno: Errno| {
+            let why = errno.strerror().to_lowercase();
+            RuntimeError::Failed(format!(
+                "error gathering device information while adding custom device {host:?}: {why}"
+            ))
+        };
+        let attr = self
+            .resolve(host)
+            .and_then(|found| found.attr())
+            .map_err(gather)?;
+        if attr.kind() != bottleship_abi::mode::S_IFCHR {
+            let why = "not a device node";
+            return Err(RuntimeError::Failed(format!(
+                "error gathering device information while adding custom device {host:?}: {why}"
+            )));
+        }
+        if self.resolve(own).is_ok() {
+            return Ok(());
+        }
+        let made = self.mount_point(own, false).and_then(|made| {
+            let walk = self.walk();
+            drop(made);
+            walk.unlink(own.as_bytes())?;
+            walk.mknod(
+                own.as_bytes(),
+                NewNode::CharDev(attr.rdev),
+                attr.mode & 0o7777,
+            )
+        });
+        made.map(drop).map_err(|errno| failed(own, errno))
     }
 
     fn sysctl(&self, name: &str, value: &str) -> Result<(), RuntimeError> {
