@@ -4,6 +4,7 @@ mod command;
 mod daemon;
 mod docker;
 mod host;
+mod hosted;
 mod images;
 mod oci;
 mod site;

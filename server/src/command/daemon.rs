@@ -104,7 +104,7 @@ impl Daemon {
             anyhow::Ok(())
         })?;
         if let Some(machine) = &machine {
-            machine.sweep();
+            machine.finish();
         }
         // Connections that still stream would keep the runtime waiting.
         runtime.shutdown_background();

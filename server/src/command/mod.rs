@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 mod daemon;
+mod doctor;
 mod serve;
 mod shell;
 
@@ -35,6 +36,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Say what this machine lacks for hosted sessions, and what each lack costs
+    Doctor(doctor::Doctor),
     /// Build or list the offered images
     Images(Images),
 }
@@ -58,6 +61,7 @@ pub fn main() -> ExitCode {
             arguments.insert(0, "docker".into());
             return docker::run(&arguments);
         }
+        Command::Doctor(doctor) => doctor.run(),
         Command::Images(images) => images.run(),
     };
     match result {

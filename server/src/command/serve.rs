@@ -8,7 +8,9 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use tokio::net::TcpListener;
 
-use crate::site;
+use crate::daemon::listen::raise_descriptor_limit;
+use crate::hosted::{self, Hosted};
+use crate::{oci, site};
 
 #[derive(Args)]
 pub struct Serve {
@@ -21,10 +23,24 @@ pub struct Serve {
     /// Directory for what the server keeps
     #[arg(long, env = "BOTTLESHIP_DATA", default_value = "target/data")]
     data: PathBuf,
+    /// Give visitors Docker hosts on this machine's kernel, too; needs root and an OCI runtime
+    #[arg(long)]
+    hosted: bool,
+    /// Configuration of hosted sessions
+    #[arg(long, env = "BOTTLESHIP_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Say whether the configuration can be, and end
+    #[arg(long)]
+    check_config: bool,
 }
 
 impl Serve {
     pub fn run(self) -> Result<ExitCode> {
+        let config = hosted::config::Config::load(self.config.as_deref())?;
+        if self.check_config {
+            println!("the configuration is fine");
+            return Ok(ExitCode::SUCCESS);
+        }
         let index = self.site.join("index.html");
         if !index.is_file() {
             bail!(
@@ -34,6 +50,9 @@ impl Serve {
         }
         std::fs::create_dir_all(&self.data)
             .with_context(|| format!("can't make the data directory {}", self.data.display()))?;
+        if self.hosted {
+            return self.run_hosted(config);
+        }
         tokio::runtime::Runtime::new()?.block_on(async {
             let listener = TcpListener::bind(self.addr)
                 .await
@@ -44,6 +63,37 @@ impl Serve {
                 .await
                 .context("the server stopped")
         })?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn run_hosted(self, config: hosted::config::Config) -> Result<ExitCode> {
+        let wanted = Some(config.runtime.as_str()).filter(|name| !name.is_empty());
+        let without = "hosted sessions are not possible here; without --hosted, visitors have the Docker host in the tab";
+        oci::enter(wanted).context(without)?;
+        let machine = oci::Machine::prepare(&self.data, wanted).context(without)?;
+        eprintln!("bottleship: {}", machine.statement);
+        let runtime = tokio::runtime::Runtime::new()?;
+        runtime.block_on(async {
+            raise_descriptor_limit();
+            let hosted = Hosted::start(machine, config, &self.data, &self.site)
+                .await
+                .context(without)?;
+            let listener = TcpListener::bind(self.addr)
+                .await
+                .with_context(|| format!("can't listen on {}", self.addr))?;
+            println!("listening on http://{}", listener.local_addr()?);
+            let service = hosted::router(hosted.clone(), &self.site)
+                .into_make_service_with_connect_info::<SocketAddr>();
+            let serving = axum::serve(listener, service).into_future();
+            tokio::select! {
+                served = serving => served.context("the server stopped")?,
+                () = super::terminated() => {}
+            }
+            // Terminals stay connected until their sessions end.
+            hosted.drain().await;
+            anyhow::Ok(())
+        })?;
+        runtime.shutdown_background();
         Ok(ExitCode::SUCCESS)
     }
 }

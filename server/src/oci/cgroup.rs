@@ -34,7 +34,7 @@ impl Layout {
         let mut found = BTreeMap::new();
         for line in mounts.lines() {
             let fields: Vec<&str> = line.split(' ').collect();
-            let [_, at, "cgroup", options, ..] = fields.as_slice() else {
+            let [_, at, "cgroup" | "cgroup2", options, ..] = fields.as_slice() else {
                 continue;
             };
             for option in options.split(',') {
@@ -42,6 +42,8 @@ impl Layout {
                     found.insert(option.to_owned(), PathBuf::from(at));
                 }
             }
+            // Runtimes make groups in every hierarchy, and leave some.
+            found.insert((*at).to_owned(), PathBuf::from(at));
         }
         Layout::V1(found)
     }
@@ -102,7 +104,8 @@ impl Layout {
     /// # Errors
     /// When a limit can't be set.
     pub fn make_parent(&self, group: &str, limits: &ResourceLimits) -> Result<()> {
-        for dir in self.dirs(group) {
+        let controlled = CONTROLLERS.iter().filter_map(|name| self.dir(name, group));
+        for dir in controlled {
             fs::create_dir_all(&dir)
                 .with_context(|| format!("can't make the control group {}", dir.display()))?;
         }
@@ -249,6 +252,14 @@ impl Layout {
         pids.sort_unstable();
         pids.dedup();
         pids
+    }
+
+    /// Removes a group that nothing is in.
+    pub fn remove_empty(&self, group: &str) {
+        for dir in self.dirs(group) {
+            // Others may be in it.
+            let _ = fs::remove_dir(dir);
+        }
     }
 
     /// Kills what is in a group and removes it with those below it.

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use bottleship_engine::runtime::RuntimeError;
@@ -39,6 +40,9 @@ struct LogLine {
 
 /// Numbers the log files of calls at the same time.
 static CALLS: AtomicU64 = AtomicU64::new(0);
+
+/// How often a call is tried again that failed for a reason that passes.
+const TRIES: u32 = 3;
 
 /// Where runtimes are installed.
 const PLACES: [&str; 5] = [
@@ -103,6 +107,14 @@ impl Cli {
         })
     }
 
+    /// The same runtime with its state elsewhere.
+    pub fn with_root(&self, root: PathBuf) -> Cli {
+        Cli {
+            root,
+            ..self.clone()
+        }
+    }
+
     /// Fixes that were published and that this version lacks; none when it has all that are known here.
     pub fn known_holes(&self) -> Option<String> {
         let version = numbers(&self.version);
@@ -123,6 +135,32 @@ impl Cli {
     /// # Errors
     /// What it said.
     pub fn call(&self, arguments: &[&str], streams: Option<Streams>) -> Result<(), RuntimeError> {
+        let mut tries = 0;
+        loop {
+            let copies = match &streams {
+                Some([stdin, stdout, stderr]) => {
+                    let copy = |fd: &OwnedFd| {
+                        fd.try_clone()
+                            .map_err(|error| RuntimeError::Failed(error.to_string()))
+                    };
+                    Some([copy(stdin)?, copy(stdout)?, copy(stderr)?])
+                }
+                None => None,
+            };
+            match self.call_once(arguments, copies) {
+                // crun's own cache of filters, which several of it write at a time.
+                Err(RuntimeError::Start(text))
+                    if text.starts_with("seccomp_export_bpf") && tries < TRIES =>
+                {
+                    tries += 1;
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn call_once(&self, arguments: &[&str], streams: Option<Streams>) -> Result<(), RuntimeError> {
         let log = self
             .root
             .join(format!("log-{}", CALLS.fetch_add(1, Ordering::Relaxed)));

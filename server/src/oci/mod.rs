@@ -46,6 +46,8 @@ pub use snapshot::{KernelSnapshots, Places, try_overlay};
 pub use spec::Walls;
 pub use volumes::DiskVolumes;
 
+/// The control group of all servers' groups.
+const TOP: &str = "/bottleship";
 /// Where runtimes keep what does not outlast a boot.
 const RUN: &str = "/run/bottleship";
 
@@ -115,7 +117,7 @@ impl Machine {
         let cli = Cli::find(wanted, &state)?;
         let layout = Layout::detect();
         let machine = Machine {
-            cgroup: format!("/bottleship/{name}"),
+            cgroup: format!("{TOP}/{name}"),
             statement: String::new(),
             _lock: lock.into(),
             cli,
@@ -175,6 +177,15 @@ impl Machine {
         }
         let _ = fs::create_dir_all(self.run.join("runtime"));
         uplink::remove(&self.name);
+    }
+}
+
+impl Machine {
+    /// As [`Machine::sweep`], when the server ends: its own directories and groups go, too.
+    pub fn finish(&self) {
+        self.sweep();
+        let _ = fs::remove_dir_all(&self.run);
+        self.layout.remove_empty(TOP);
     }
 }
 

@@ -30,6 +30,8 @@ use crate::host::{HostFiles, HostKind};
 
 const LAYERS: &str = "layers";
 const SNAPSHOTS: &str = "snapshots";
+/// The directory of the engine's own host, beside those of containers.
+const HOST: &str = "host";
 /// Directory beside the layers in which files named by blobs say what layers they are.
 const BLOBS: &str = ".blobs";
 
@@ -291,7 +293,7 @@ impl KernelSnapshots {
         let entries = fs::read_dir(&self.places.snapshots).into_iter().flatten();
         for entry in entries.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if !known.contains(&name) {
+            if name != HOST && !known.contains(&name) {
                 os::detach(&entry.path().join("merged"));
                 let _ = fs::remove_dir_all(entry.path());
             }
@@ -415,7 +417,7 @@ impl KernelSnapshots {
     /// # Errors
     /// When it can't be mounted.
     pub fn host_root(&self, layers: &[PathBuf]) -> Result<RootFs, SnapshotError> {
-        Ok(rootfs(&*self.mount("host", None, layers)?))
+        Ok(rootfs(&*self.mount(HOST, None, layers)?))
     }
 
     fn mount(

@@ -34,6 +34,10 @@ impl Need {
                 ("chromium", "chromium"),
                 ("chromedriver", "chromium-driver"),
                 ("busybox", "busybox-static"),
+                ("crun", "crun"),
+                ("ip", "iproute2"),
+                ("mkfs.ext4", "e2fsprogs"),
+                ("nft", "nftables"),
             ],
             Need::Conformance => &[
                 ("docker", "docker.io"),
