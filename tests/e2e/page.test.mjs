@@ -55,15 +55,18 @@ describe('terminal', () => {
   });
 
   fresh('what is typed before the host answers runs once it does', async () => {
+    let release = () => {};
+    const held = new Promise((r) => (release = r));
     await page.route('**/host.tar', async (route) => {
-      await new Promise((r) => setTimeout(r, 1500));
+      await held;
       await route.continue();
     });
-    await page.reload();
+    await page.reload({ waitUntil: 'commit' });
     await page.waitForSelector('.xterm');
     await sees(page, /Linux is starting/);
     await page.keyboard.type('echo early');
     await page.keyboard.press('Enter');
+    release();
     await sees(page, /\$ echo early\nearly\n/);
     assert.doesNotMatch(await screen(page), /Linux is starting/);
   });

@@ -62,7 +62,7 @@ export class Builds {
   /** Where in a Dockerfile a layer's instruction is, in words, when it was built in this tab. @param {Layer} layer */
   async line(layer) {
     const chain = await this.chain(layer);
-    const step = this.all.toReversed().flatMap((b) => b.steps).find((s) => chain && s.result === chain && s.lines);
+    const step = this.all.toReversed().flatMap((b) => b.steps).find((s) => chain && s.result === chain && s.lines && !/^(\[[^\]]*\]\s*)?FROM\b/i.test(s.name));
     if (!step?.lines) return '';
     const [first, last] = step.lines;
     return first === last ? `Dockerfile line ${first}` : `Dockerfile lines ${first}–${last}`;

@@ -43,7 +43,9 @@ function verdict(step) {
     instruction: [h('b', null, 'The instruction changed'), '.'],
     newBase: 'Nothing was built on this layer before.',
   }[cache.reason];
-  return { how: 'rebuilt', kind: 'built', why: [first, cache.detail ? ` ${cache.detail.replace(/^./, (c) => c.toUpperCase()).replace(/[^.]$/, '$&.')}` : ''] };
+  // The engine's own words add something only where these don't say which input it was.
+  const tells = cache.reason !== 'earlierStep' && cache.reason !== 'files' && cache.reason !== 'newBase' && cache.detail;
+  return { how: 'rebuilt', kind: 'built', why: [first, tells ? ` ${cache.detail.replace(/^./, (c) => c.toUpperCase()).replace(/[^.]$/, '$&.')}` : ''] };
 }
 
 /** A model of a few images alone. @param {Model} model @param {Set<Image>} kept @returns {Model} */
@@ -101,7 +103,9 @@ export function buildView(model, view) {
 /** @param {Build} build @param {HTMLElement} steps @param {HTMLElement} words @param {HTMLElement} tip */
 function drawBuild(build, steps, words, tip) {
   let missed = false;
-  const rows = build.steps.map((s) => {
+  // Loading the context and the like is no step of the Dockerfile.
+  const told = build.steps.filter((s) => s.lines || s.cache.outcome !== 'none');
+  const rows = told.map((s) => {
     const { how, kind, why } = verdict(s);
     const first = kind === 'built' && !missed;
     missed ||= first;
@@ -114,17 +118,17 @@ function drawBuild(build, steps, words, tip) {
   const copied = build.steps.findIndex((s) => s.cache.outcome === 'miss' && s.cache.reason === 'files' && /^(COPY|ADD)\b/i.test(plain(s.name)));
   const again = copied < 0 ? undefined : build.steps.slice(copied + 1).find((s) => s.cache.outcome === 'miss' && s.cache.reason === 'earlierStep' && INSTALLS.test(s.name));
   if (again) fill(tip, h('div.tip', null, h('div.grow', null, h('b', null, 'Install before you copy'), h('p.t2.s13', null, 'If only what ', h('code', null, plain(again.name)), ' reads is copied first, a change of the other files leaves it cached', again.ms > 1000 ? `: about ${Math.round(again.ms / 1000)} s less on each build.` : '.'))));
-  return rows;
+  return { told, rows };
 }
 
 /**
  * What needs the layers' chain IDs: sizes, and the two stacks.
- * @param {Build} build @param {Map<string, Layer>} layers @param {HTMLElement} steps @param {HTMLElement} aside @param {Model} model @param {Context} view @param {HTMLElement[]} rows
+ * @param {Build} build @param {Map<string, Layer>} layers @param {HTMLElement} steps @param {HTMLElement} aside @param {Model} model @param {Context} view @param {{ told: Timed[], rows: HTMLElement[] }} drawn
  */
-function sized(build, layers, steps, aside, model, view, rows) {
+function sized(build, layers, steps, aside, model, view, { told, rows }) {
   /** @type {Layer | undefined} */
   let top;
-  build.steps.forEach((s, i) => {
+  told.forEach((s, i) => {
     const layer = layers.get(s.result);
     if (!layer) return;
     top = layer;
