@@ -47,6 +47,9 @@ impl Need {
                 ("gcc", "gcc"),
                 ("openssl", "openssl"),
                 ("ip", "iproute2"),
+                ("skopeo", "skopeo"),
+                ("umoci", "umoci"),
+                ("curl", "curl"),
             ],
         }
     }

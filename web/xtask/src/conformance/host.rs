@@ -32,6 +32,7 @@ const TOOLS: &[&str] = &["unshare", "docker-registry", "openssl", "python3", "ip
 pub struct Daemon {
     child: Child,
     socket: PathBuf,
+    log: PathBuf,
     /// A shell command that resets the registry before a scenario.
     pub reset: Option<String>,
 }
@@ -50,7 +51,7 @@ impl Daemon {
         let around = base.is_some() && can_surround();
         let daemon = |command: &mut Command| {
             command
-                .args(["daemon", "--host"])
+                .args(["daemon", "--host", "tcp://127.0.0.1:0", "--host"])
                 .arg(format!("unix://{}", socket.display()))
                 .arg("--data")
                 .arg(work.join("data"));
@@ -74,6 +75,7 @@ impl Daemon {
         let mut daemon = Daemon {
             child,
             socket,
+            log: log.clone(),
             reset: None,
         };
         daemon.listening(&log)?;
@@ -127,6 +129,24 @@ impl Daemon {
     /// For `DOCKER_HOST`.
     pub fn host(&self) -> String {
         format!("unix://{}", self.socket.display())
+    }
+
+    /// For `DOCKER_HOST`, over TCP; unless registries surround the daemon, and its network is another one.
+    ///
+    /// # Errors
+    /// When its log does not name the port.
+    pub fn tcp(&self) -> Result<String> {
+        let log = fs::read_to_string(&self.log)?;
+        let address = log
+            .lines()
+            .find_map(|line| line.strip_prefix("API listen on 127.0.0.1:"));
+        let port = address.context("the daemon's log names no TCP port")?;
+        Ok(format!("tcp://127.0.0.1:{}", port.trim()))
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 }
 

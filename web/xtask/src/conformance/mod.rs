@@ -4,6 +4,7 @@
 //! suite that falls below fails the command, `--keep` writes the new numbers. target/conformance/index.html lists
 //! every case that differs, with the reason where it is known.
 
+mod checks;
 mod course_commands;
 mod dockerfile;
 mod host;
@@ -49,6 +50,26 @@ const SUITES: &[Suite] = &[
         name: "course-commands",
         about: "docker commands of public courses, by uses: parsed, and done or honestly refused",
         run: course_commands::run,
+    },
+    Suite {
+        name: "docker-py",
+        about: "docker-py over a unix socket and over TCP (tests/conformance/docker_py.py)",
+        run: checks::docker_py,
+    },
+    Suite {
+        name: "peers",
+        about: "images to and from skopeo, umoci, a real registry and a real Docker, by digest",
+        run: checks::peers,
+    },
+    Suite {
+        name: "load",
+        about: "two hundred clients at once: no error, no leak, no growth of memory",
+        run: checks::load_test,
+    },
+    Suite {
+        name: "latency",
+        about: "commands that take at most half of what they take with a real Docker",
+        run: checks::latency,
     },
 ];
 
