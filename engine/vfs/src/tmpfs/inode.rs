@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use bottleship_page::Page;
 
+use super::contents::Backing;
 use super::node::Body;
 use super::{BLOCK, Node};
 use crate::inode::*;
@@ -68,7 +69,7 @@ impl Inode for Node {
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize> {
-        Ok(self.file()?.borrow().read(offset, buf))
+        self.file()?.borrow().read(offset, buf)
     }
 
     fn write_at(&self, offset: u64, data: &[u8]) -> Result<usize> {
@@ -86,7 +87,7 @@ impl Inode for Node {
 
     fn page(&self, index: u64) -> Result<Page> {
         match &self.body {
-            Body::File(contents) => Ok(contents.borrow_mut().page(index)),
+            Body::File(contents) => contents.borrow_mut().page(index),
             _ => Err(Errno::ENODEV),
         }
     }
@@ -322,11 +323,11 @@ impl Inode for Node {
         let mut contents = contents.borrow_mut();
         let grow = match mode {
             AllocateMode::PunchHole => {
-                contents.clear(quota, offset, end);
+                contents.clear(quota, offset, end)?;
                 false
             }
             AllocateMode::ZeroRange { keep_size } => {
-                contents.clear(quota, offset, end);
+                contents.clear(quota, offset, end)?;
                 !keep_size
             }
             AllocateMode::Allocate { keep_size } => {
@@ -408,6 +409,17 @@ impl Node {
         node.update(|m| m.ctime = now);
         other.update(|m| m.ctime = now);
         Ok(())
+    }
+
+    /// Makes an empty regular file's contents `len` bytes of a source, from `start` on. They stay
+    /// where they are until they are mapped or written. Times are left alone.
+    ///
+    /// # Errors
+    /// The file is not empty, or the quota is used up.
+    pub fn back(&self, source: Rc<dyn Backing>, start: u64, len: u64) -> Result<()> {
+        self.shared.change()?;
+        let mut contents = self.file()?.borrow_mut();
+        contents.back(&self.shared.quota, source, start, len)
     }
 
     /// Makes this regular file's contents the first `size` bytes of another tmpfs file, sharing

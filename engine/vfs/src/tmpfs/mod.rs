@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use crate::{Clock, CreatePerm, Errno, FileSystem, InodeRef, NewNode, Quota, Result, Statfs};
 
+pub use contents::Backing;
 pub use node::Node;
 
 const TMPFS_MAGIC: u64 = 0x0102_1994;
