@@ -1,11 +1,19 @@
 //! Content addressed by digest: layers, manifests and configs, byte for byte as
 //! they came (containerd's content store).
 
+use std::io;
+use std::rc::Rc;
+
 use async_trait::async_trait;
 use bottleship_oci::Digest;
 use bytes::Bytes;
+use futures::Stream;
 
-use crate::store::StoreError;
+use crate::pipe::BodyError;
+use crate::store::{Pieces, ReadAt, Stage, StoreError};
+
+/// Bytes of content moved at a time.
+pub const CHUNK: usize = 256 << 10;
 
 /// A piece of content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,8 +57,23 @@ pub trait ContentStore {
     /// Whether some content is there, and how long it is.
     async fn info(&self, digest: &Digest) -> Result<ContentInfo, ContentError>;
 
-    /// The bytes.
-    async fn read(&self, digest: &Digest) -> Result<Bytes, ContentError>;
+    /// The bytes, to be read in parts.
+    async fn open(&self, digest: &Digest) -> Result<Rc<dyn ReadAt>, ContentError>;
+
+    /// All the bytes: for documents, which have a limit of their own.
+    async fn read(&self, digest: &Digest) -> Result<Bytes, ContentError> {
+        let content = self.open(digest).await?;
+        let mut all = vec![0; usize::try_from(content.size()).unwrap_or(usize::MAX)];
+        read_exact(&*content, 0, &mut all).map_err(unreadable)?;
+        Ok(all.into())
+    }
+
+    /// Whether content lies outside of memory, so that keeping it a second time, in a form that is
+    /// read faster, costs no memory.
+    fn is_outside(&self) -> bool;
+
+    /// Where to write what is only needed for now, outside of memory, if there is such a place.
+    fn stage(&self) -> Option<Box<dyn Stage>>;
 
     /// Starts writing; nothing is visible before [`ContentWriter::commit`].
     fn writer(&self) -> Box<dyn ContentWriter>;
@@ -81,10 +104,136 @@ pub trait ContentWriter {
     /// Bytes so far.
     fn written(&self) -> u64;
 
+    /// As [`ContentWriter::commit`], under the SHA-256 digest of what was written.
+    async fn seal(self: Box<Self>) -> Result<Digest, ContentError>;
+
     /// Verifies digest and size, then makes the content durable and visible.
     async fn commit(
         self: Box<Self>,
         expected: &Digest,
         size: Option<u64>,
     ) -> Result<(), ContentError>;
+}
+
+/// Bytes that are only needed for now: a request's body on its way. A few are held, more go outside
+/// of memory where that can be.
+pub struct Spool {
+    stage: Option<Box<dyn Stage>>,
+    staged: bool,
+    held: Pieces,
+    written: u64,
+}
+
+/// Bytes a spool holds before it goes outside of memory.
+const HELD: u64 = 1 << 20;
+
+impl Spool {
+    /// Nothing yet.
+    pub fn new(content: &dyn ContentStore) -> Spool {
+        Spool {
+            stage: content.stage(),
+            staged: false,
+            held: Pieces::default(),
+            written: 0,
+        }
+    }
+
+    /// Bytes so far.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Appends.
+    ///
+    /// # Errors
+    /// There is no space left.
+    pub async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
+        self.written += bytes.len() as u64;
+        match &mut self.stage {
+            Some(stage) if self.staged || self.written > HELD => {
+                self.staged = true;
+                for held in std::mem::take(&mut self.held).into_pieces() {
+                    stage.write(held).await?;
+                }
+                stage.write(bytes).await
+            }
+            _ => {
+                self.held.push(bytes);
+                Ok(())
+            }
+        }
+    }
+
+    /// All of it, gone when the reader is.
+    ///
+    /// # Errors
+    /// There is no space left.
+    pub async fn finish(self) -> Result<Rc<dyn ReadAt>, StoreError> {
+        match self.stage {
+            Some(stage) if self.staged => Ok(stage.finish(false).await?.reader),
+            _ => Ok(Rc::new(self.held)),
+        }
+    }
+}
+
+/// What a failure to read what a store has is.
+pub fn unreadable(error: io::Error) -> ContentError {
+    StoreError::Failed(error.to_string()).into()
+}
+
+/// Fills the buffer.
+///
+/// # Errors
+/// There is less, or it cannot be read.
+pub fn read_exact(source: &dyn ReadAt, mut offset: u64, mut buf: &mut [u8]) -> io::Result<()> {
+    while !buf.is_empty() {
+        let n = source.read_at(offset, buf)?;
+        if n == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        offset += n as u64;
+        buf = &mut buf[n..];
+    }
+    Ok(())
+}
+
+/// A source as a reader from its start.
+pub struct Cursor {
+    source: Rc<dyn ReadAt>,
+    offset: u64,
+}
+
+impl Cursor {
+    /// At the start.
+    pub fn new(source: Rc<dyn ReadAt>) -> Cursor {
+        Cursor { source, offset: 0 }
+    }
+}
+
+impl io::Read for Cursor {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.source.read_at(self.offset, buf)?;
+        self.offset += n as u64;
+        Ok(n)
+    }
+}
+
+/// A range of a source as a stream of chunks; `to` is behind the last byte.
+pub fn stream(
+    source: Rc<dyn ReadAt>,
+    from: u64,
+    to: u64,
+) -> impl Stream<Item = Result<Bytes, BodyError>> {
+    futures::stream::try_unfold(from, move |at| {
+        let source = source.clone();
+        async move {
+            if at >= to {
+                return Ok(None);
+            }
+            let len = CHUNK.min(usize::try_from(to - at).unwrap_or(CHUNK));
+            let mut chunk = vec![0; len];
+            read_exact(&*source, at, &mut chunk).map_err(|e| BodyError::Failed(e.to_string()))?;
+            Ok(Some((chunk.into(), at + len as u64)))
+        }
+    })
 }

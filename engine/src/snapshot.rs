@@ -7,7 +7,6 @@ use std::rc::Rc;
 use async_trait::async_trait;
 use bottleship_oci::{ChainId, DiffId, Digest};
 use bottleship_vfs::{CreatePerm, Errno, FileSystem, InodeRef, NewNode};
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::content::ContentError;
@@ -167,6 +166,12 @@ pub enum SnapshotError {
     /// Something is built on it.
     #[error("layer {0} is in use")]
     InUse(ChainId),
+    /// The layer's uncompressed tar is not the one that was expected.
+    #[error("unexpected diffID {got}")]
+    WrongDiff {
+        /// The one it is.
+        got: DiffId,
+    },
     /// The layer's tar is bad, in the words of the layer package.
     #[error("{0}")]
     Layer(String),
@@ -204,13 +209,26 @@ pub trait Snapshotter {
         blob: &Digest,
     ) -> Result<LayerInfo, SnapshotError>;
 
+    /// As [`Snapshotter::apply`], of a blob whose diffID is known: with another one nothing is kept.
+    async fn apply_checked(
+        &self,
+        parent: Option<&ChainId>,
+        blob: &Digest,
+        diff_id: &DiffId,
+    ) -> Result<LayerInfo, SnapshotError> {
+        let info = self.apply(parent, blob).await?;
+        if info.diff_id == *diff_id {
+            return Ok(info);
+        }
+        // One that was there before is in use, or goes with what it belongs to.
+        let _ = self.remove_layer(&info.chain_id).await;
+        Err(SnapshotError::WrongDiff { got: info.diff_id })
+    }
+
     /// Makes what changed in an active snapshot a layer on the snapshot's
     /// parent, and writes its tar to the content store. The snapshot stays.
     /// `None` when nothing changed.
     async fn commit(&self, key: &str) -> Result<Option<LayerInfo>, SnapshotError>;
-
-    /// What changed in an active snapshot, as a layer's uncompressed tar.
-    async fn diff(&self, key: &str) -> Result<Bytes, SnapshotError>;
 
     /// What changed in an active snapshot, parents before children.
     async fn changes(&self, key: &str) -> Result<Vec<Change>, SnapshotError>;

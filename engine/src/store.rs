@@ -2,13 +2,117 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::io;
+use std::rc::Rc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
+/// Bytes that are read at any offset, without waiting.
+pub trait ReadAt: bottleship_vfs::tmpfs::Backing {
+    /// How many there are.
+    fn size(&self) -> u64;
+
+    /// Whether they lie outside of memory, so that holding on to them costs none.
+    fn is_outside(&self) -> bool {
+        false
+    }
+}
+
+/// Pieces in memory, one after the other.
+#[derive(Default)]
+pub struct Pieces {
+    /// Where each starts, and its bytes.
+    pieces: Vec<(u64, Bytes)>,
+    size: u64,
+}
+
+impl Pieces {
+    /// Adds a piece at the end.
+    pub fn push(&mut self, bytes: Bytes) {
+        let start = self.size;
+        self.size += bytes.len() as u64;
+        self.pieces.push((start, bytes));
+    }
+
+    /// The pieces, in order.
+    pub fn into_pieces(self) -> impl Iterator<Item = Bytes> {
+        self.pieces.into_iter().map(|(_, bytes)| bytes)
+    }
+}
+
+impl From<Bytes> for Pieces {
+    fn from(bytes: Bytes) -> Self {
+        let mut pieces = Pieces::default();
+        pieces.push(bytes);
+        pieces
+    }
+}
+
+impl bottleship_vfs::tmpfs::Backing for Pieces {
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let next = self.pieces.partition_point(|(start, _)| *start <= offset);
+        let mut done = 0;
+        for (start, bytes) in self.pieces.iter().skip(next.saturating_sub(1)) {
+            let within = usize::try_from(offset + done as u64 - start).unwrap_or(usize::MAX);
+            let rest = bytes.get(within..).unwrap_or_default();
+            let n = rest.len().min(buf.len() - done);
+            buf[done..done + n].copy_from_slice(&rest[..n]);
+            done += n;
+            if done == buf.len() {
+                break;
+            }
+        }
+        Ok(done)
+    }
+}
+
+impl ReadAt for Pieces {
+    fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+/// A value being written piece by piece, outside of memory. Dropping it abandons it.
+#[async_trait(?Send)]
+pub trait Stage {
+    /// Appends, waiting while too much is under way.
+    async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError>;
+
+    /// Ends the writing. A `durable` value can be put in a commit of the same store; another one
+    /// only serves its reader.
+    async fn finish(self: Box<Self>, durable: bool) -> Result<Staged, StoreError>;
+}
+
+/// A value written by a [`Stage`]. It goes when it is dropped before it was put; what its reader
+/// reads stays as long as the reader does.
+pub struct Staged {
+    /// The store's name of it.
+    pub number: u64,
+    /// Its bytes.
+    pub reader: Rc<dyn ReadAt>,
+    /// Removes the value when it is dropped.
+    pub guard: Box<dyn std::any::Any + Send>,
+}
+
+impl std::fmt::Debug for Staged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Staged({}, {} bytes)", self.number, self.reader.size())
+    }
+}
+
 /// One change of a [`Store`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Op {
+    /// Sets a key to a value written before.
+    PutStaged {
+        /// Name of a bucket.
+        bucket: &'static str,
+        /// Key within the bucket.
+        key: String,
+        /// Its new value.
+        value: Staged,
+    },
     /// Sets a key.
     Put {
         /// Name of a bucket; buckets exist as soon as they are written to.
@@ -50,8 +154,29 @@ pub trait Store {
     /// One value.
     async fn get(&self, bucket: &'static str, key: &str) -> Result<Option<Bytes>, StoreError>;
 
+    /// Starts a value too large to be held; `None` where there is nothing but memory to hold it,
+    /// which the caller then cuts in pieces under several keys.
+    fn stage(&self) -> Option<Box<dyn Stage>> {
+        None
+    }
+
+    /// One value, to be read in parts.
+    async fn open(
+        &self,
+        bucket: &'static str,
+        key: &str,
+    ) -> Result<Option<Rc<dyn ReadAt>>, StoreError> {
+        let value = self.get(bucket, key).await?;
+        Ok(value.map(|bytes| Rc::new(Pieces::from(bytes)) as Rc<dyn ReadAt>))
+    }
+
     /// Applies all changes or none; what it resolved for survives a crash.
     async fn commit(&self, ops: Vec<Op>) -> Result<(), StoreError>;
+}
+
+/// What a store that stages nothing says to a staged value.
+pub fn foreign() -> StoreError {
+    StoreError::Failed("a value staged in another store".into())
 }
 
 /// A store that lasts as long as its handle: for engines that keep nothing, and
@@ -133,9 +258,10 @@ impl Store for MemoryStore {
         let mut buckets = self.buckets.borrow_mut();
         for op in ops {
             match op {
-                Op::Put { bucket, key, value } => buckets.insert((bucket, key), value),
-                Op::Delete { bucket, key } => buckets.remove(&(bucket, key)),
-            };
+                Op::Put { bucket, key, value } => drop(buckets.insert((bucket, key), value)),
+                Op::Delete { bucket, key } => drop(buckets.remove(&(bucket, key))),
+                Op::PutStaged { .. } => return Err(foreign()),
+            }
         }
         Ok(())
     }

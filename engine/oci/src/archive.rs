@@ -10,7 +10,7 @@ use crate::digest::{Digest, ImageId};
 use crate::document::{DocumentError, MAX_DOCUMENT, parse_value, typed};
 use crate::manifest::{Descriptor, Document, Index, MAX_INDEX_DEPTH, Manifest, Platform};
 use crate::media_type;
-use crate::members::{MemberError, Members};
+use crate::members::{Contents, MemberError, Members};
 use crate::reference::{Reference, ReferenceError};
 
 /// The most images of one archive.
@@ -59,7 +59,7 @@ pub struct ArchivedImage {
     /// The configuration.
     pub config: RawConfig,
     /// The layers, bottom first; as many as the configuration has diffIDs.
-    pub layers: Vec<Bytes>,
+    pub layers: Vec<Contents>,
     /// Names with tags.
     pub tags: Vec<Reference>,
     /// The parent, if the archive says and contains it.
@@ -106,7 +106,7 @@ fn read_docker(members: &Members) -> Result<Vec<ArchivedImage>, ArchiveError> {
         config.config.check_layers(names.len())?;
         let layers = names
             .iter()
-            .map(|n| members.read(n))
+            .map(|n| members.contents(n).cloned())
             .collect::<Result<_, _>>()?;
         let tags = item.repo_tags.unwrap_or_default();
         limit("tags", tags.len(), MAX_IMAGES)?;
@@ -162,7 +162,7 @@ fn read_layout(members: &Members, platform: &Platform) -> Result<Vec<ArchivedIma
     for descriptor in &index.manifests {
         let tag = layout_tag(descriptor);
         let manifest = layout_manifest(members, descriptor, platform)?;
-        let config = RawConfig::parse(blob(members, &manifest.config)?)?;
+        let config = RawConfig::parse(document(members, &manifest.config)?)?;
         if let Some(known) = images.iter_mut().find(|i| i.config.id() == config.id()) {
             known.tags.extend(tag);
             continue;
@@ -204,7 +204,7 @@ fn layout_manifest(
     let mut descriptor = descriptor.clone();
     for _ in 0..=MAX_INDEX_DEPTH {
         let declared = Some(descriptor.media_type.as_str()).filter(|t| !t.is_empty());
-        match Document::parse(blob(members, &descriptor)?, declared)? {
+        match Document::parse(document(members, &descriptor)?, declared)? {
             Document::Manifest(manifest) => return Ok(manifest),
             Document::Index(index) => descriptor = choose(&index, platform)?,
         }
@@ -219,18 +219,22 @@ fn choose(index: &Index, platform: &Platform) -> Result<Descriptor, ArchiveError
         .ok_or_else(|| ArchiveError::NoPlatform(platform.to_string()))
 }
 
-/// A blob of an OCI layout, hashed again whatever its file is called.
-fn blob(members: &Members, descriptor: &Descriptor) -> Result<Bytes, ArchiveError> {
-    let digest = &descriptor.digest;
-    let bytes = members.read(&format!(
-        "blobs/{}/{}",
-        digest.algorithm().name(),
-        digest.hex()
-    ))?;
-    if !descriptor.verifies(&bytes) {
-        return Err(ArchiveError::Digest(digest.clone()));
+/// A blob of an OCI layout, whose digest is its own whatever its file is called.
+fn blob(members: &Members, descriptor: &Descriptor) -> Result<Contents, ArchiveError> {
+    let contents = members.contents(&blob_name(&descriptor.digest))?;
+    if !contents.is(&descriptor.digest, descriptor.size) {
+        return Err(ArchiveError::Digest(descriptor.digest.clone()));
     }
-    Ok(bytes)
+    Ok(contents.clone())
+}
+
+fn document(members: &Members, descriptor: &Descriptor) -> Result<Bytes, ArchiveError> {
+    blob(members, descriptor)?;
+    Ok(members.read_limited(&blob_name(&descriptor.digest), MAX_DOCUMENT)?)
+}
+
+fn blob_name(digest: &Digest) -> String {
+    format!("blobs/{}/{}", digest.algorithm().name(), digest.hex())
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
-//! Access to the members of an archive, held in memory.
+//! Access to the members of an archive: the small ones held in memory, the large ones stored elsewhere.
 //!
 //! Links are followed inside the archive only: a name that leaves it, or is not in it, is not
 //! found, whatever exists outside.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
-use std::ops::Range;
 
 use bytes::Bytes;
 use tar::{Archive, EntryType};
 
+use crate::digest::Digest;
 use crate::document::printable;
 
 /// The most members an image archive may have.
@@ -34,7 +34,7 @@ pub enum MemberError {
         /// The member.
         name: String,
         /// Its size in bytes.
-        size: usize,
+        size: u64,
         /// The most allowed.
         limit: usize,
     },
@@ -43,90 +43,148 @@ pub enum MemberError {
     TooMany,
 }
 
+/// What is in a regular member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Contents {
+    /// These bytes.
+    Held(Bytes),
+    /// Bytes stored elsewhere.
+    Stored {
+        /// Their SHA-256 digest.
+        digest: Digest,
+        /// How many there are.
+        size: u64,
+    },
+}
+
+impl Contents {
+    /// Bytes.
+    pub fn size(&self) -> u64 {
+        match self {
+            Contents::Held(bytes) => bytes.len() as u64,
+            Contents::Stored { size, .. } => *size,
+        }
+    }
+
+    /// The SHA-256 digest.
+    pub fn digest(&self) -> Digest {
+        match self {
+            Contents::Held(bytes) => Digest::of(bytes),
+            Contents::Stored { digest, .. } => digest.clone(),
+        }
+    }
+
+    /// Whether a descriptor of this digest and size means these bytes.
+    pub fn is(&self, digest: &Digest, size: u64) -> bool {
+        self.size() == size
+            && match self {
+                Contents::Held(bytes) => digest.verifies(bytes),
+                Contents::Stored { digest: own, .. } => own == digest,
+            }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Member {
-    File(Range<usize>),
+    File(Contents),
     Link(String),
     Other,
 }
 
-/// An archive's bytes with an index of its members.
-#[derive(Debug, Clone)]
+/// The members of an archive by name.
+#[derive(Debug, Clone, Default)]
 pub struct Members {
-    bytes: Bytes,
     index: BTreeMap<String, Member>,
 }
 
 impl Members {
+    /// Adds a regular member. The last of several members of one name counts.
+    pub fn add_file(&mut self, name: &[u8], contents: Contents) -> Result<(), MemberError> {
+        self.add(name, |_| Member::File(contents))
+    }
+
+    /// Adds a symbolic link, whose target is seen from its own directory.
+    pub fn add_symlink(&mut self, name: &[u8], target: &[u8]) -> Result<(), MemberError> {
+        let target = String::from_utf8_lossy(target);
+        self.add(name, |path| {
+            join(parent(path), &target).map_or(Member::Other, Member::Link)
+        })
+    }
+
+    /// Adds another name of a member.
+    pub fn add_hard_link(&mut self, name: &[u8], target: &[u8]) -> Result<(), MemberError> {
+        let target = clean(&String::from_utf8_lossy(target));
+        self.add(name, |_| target.map_or(Member::Other, Member::Link))
+    }
+
+    /// Adds a directory, or something else that cannot be read.
+    pub fn add_other(&mut self, name: &[u8]) -> Result<(), MemberError> {
+        self.add(name, |_| Member::Other)
+    }
+
+    fn add(&mut self, name: &[u8], member: impl FnOnce(&str) -> Member) -> Result<(), MemberError> {
+        if self.index.len() >= MAX_MEMBERS {
+            return Err(MemberError::TooMany);
+        }
+        let name = String::from_utf8_lossy(name).into_owned();
+        let Some(path) = clean(&name) else {
+            return Err(MemberError::Missing(name));
+        };
+        let member = member(&path);
+        self.index.insert(path, member);
+        Ok(())
+    }
+
     /// Indexes an uncompressed tar. The last of several members of one name counts.
     pub fn from_tar(bytes: Bytes) -> Result<Members, MemberError> {
         let fail = |e: std::io::Error| MemberError::Tar(tar_error(&e));
         if !bytes.is_empty() && bytes.len() < 512 {
             return Err(MemberError::Tar("unexpected EOF".into()));
         }
-        let mut index = BTreeMap::new();
+        let mut members = Members::default();
         let mut archive = Archive::new(Cursor::new(bytes.clone()));
         for entry in archive.entries().map_err(fail)? {
             let entry = entry.map_err(fail)?;
-            if index.len() >= MAX_MEMBERS {
-                return Err(MemberError::TooMany);
-            }
-            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            let Some(path) = clean(&name) else {
-                return Err(MemberError::Missing(name));
-            };
-            let link = || {
-                entry
-                    .link_name_bytes()
-                    .map(|l| String::from_utf8_lossy(&l).into_owned())
-            };
-            let member = match entry.header().entry_type() {
+            let name = entry.path_bytes();
+            let link = || entry.link_name_bytes().unwrap_or_default();
+            match entry.header().entry_type() {
                 EntryType::Regular | EntryType::Continuous => {
                     let start = usize::try_from(entry.raw_file_position()).ok();
                     let len = usize::try_from(entry.size()).ok();
                     let range = start.zip(len).and_then(|(s, l)| Some(s..s.checked_add(l)?));
                     match range {
-                        Some(range) if range.end <= bytes.len() => Member::File(range),
+                        Some(range) if range.end <= bytes.len() => {
+                            members.add_file(&name, Contents::Held(bytes.slice(range)))?;
+                        }
                         _ => return Err(MemberError::Tar("unexpected EOF".into())),
                     }
                 }
-                EntryType::Symlink => link()
-                    .and_then(|to| join(parent(&path), &to))
-                    .map_or(Member::Other, Member::Link),
-                EntryType::Link => link()
-                    .and_then(|to| clean(&to))
-                    .map_or(Member::Other, Member::Link),
-                EntryType::XGlobalHeader => continue,
-                _ => Member::Other,
-            };
-            index.insert(path, member);
+                EntryType::Symlink => members.add_symlink(&name, &link())?,
+                EntryType::Link => members.add_hard_link(&name, &link())?,
+                EntryType::XGlobalHeader => {}
+                _ => members.add_other(&name)?,
+            }
         }
-        Ok(Members { bytes, index })
+        Ok(members)
     }
 
     /// Members given one by one, such as the files of a directory.
     pub fn from_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Members {
-        let mut bytes = Vec::new();
-        let mut index = BTreeMap::new();
+        let mut members = Members::default();
         for (name, data) in files {
-            let start = bytes.len();
-            bytes.extend_from_slice(data);
-            if let Some(path) = clean(name) {
-                index.insert(path, Member::File(start..bytes.len()));
-            }
+            let contents = Contents::Held(Bytes::copy_from_slice(data));
+            // What has no name of its own is not found.
+            let _ = members.add_file(name.as_bytes(), contents);
         }
-        Members {
-            bytes: bytes.into(),
-            index,
-        }
+        members
     }
 
-    /// A regular member's bytes, following links inside the archive.
-    pub fn read(&self, name: &str) -> Result<Bytes, MemberError> {
+    /// What is in a regular member, following links inside the archive.
+    pub fn contents(&self, name: &str) -> Result<&Contents, MemberError> {
         let mut path = clean(name).ok_or_else(|| MemberError::Missing(name.into()))?;
         for _ in 0..MAX_LINKS {
             match self.index.get(&path) {
-                Some(Member::File(range)) => return Ok(self.bytes.slice(range.clone())),
+                Some(Member::File(contents)) => return Ok(contents),
                 Some(Member::Link(to)) => path = to.clone(),
                 Some(Member::Other) => break,
                 None => return Err(MemberError::Missing(name.into())),
@@ -135,23 +193,30 @@ impl Members {
         Err(MemberError::NotRegular(name.into()))
     }
 
-    /// As [`Members::read`], refusing more than `limit` bytes.
+    /// The bytes of a document, of which there may be at most `limit`.
     pub fn read_limited(&self, name: &str, limit: usize) -> Result<Bytes, MemberError> {
-        let bytes = self.read(name)?;
-        if bytes.len() > limit {
-            return Err(MemberError::TooLarge {
+        match self.contents(name)? {
+            Contents::Held(bytes) if bytes.len() <= limit => Ok(bytes.clone()),
+            contents => Err(MemberError::TooLarge {
                 name: name.into(),
-                size: bytes.len(),
+                size: contents.size(),
                 limit,
-            });
+            }),
         }
-        Ok(bytes)
     }
 
     /// Whether there is a member of that name.
     pub fn contains(&self, name: &str) -> bool {
         clean(name).is_some_and(|path| self.index.contains_key(&path))
     }
+}
+
+/// What a stream that is no tar is called, in Docker's words.
+pub fn tar_failure(reason: Option<&str>) -> MemberError {
+    MemberError::Tar(match reason {
+        None => "unexpected EOF".into(),
+        Some(reason) => format!("archive/tar: invalid tar header ({})", printable(reason)),
+    })
 }
 
 /// The tar reader's complaint in Go's words where it means the same.
@@ -243,7 +308,11 @@ pub(crate) mod tests {
         ]))
         .unwrap_or_else(|e| panic!("{e}"));
         for name in ["a/layer.tar", "./b/layer.tar", "b/../b/layer.tar", "f"] {
-            assert_eq!(members.read(name).as_deref(), Ok(&b"A"[..]), "{name}");
+            assert_eq!(
+                members.read_limited(name, 9).as_deref(),
+                Ok(&b"A"[..]),
+                "{name}"
+            );
         }
         for name in [
             "c",
@@ -256,7 +325,7 @@ pub(crate) mod tests {
             "",
             "a\0",
         ] {
-            assert!(members.read(name).is_err(), "{name}");
+            assert!(members.contents(name).is_err(), "{name}");
         }
         assert!(matches!(
             members.read_limited("a/layer.tar", 0),
@@ -291,7 +360,7 @@ pub(crate) mod tests {
                 bytes[..512].copy_from_slice(header.as_bytes());
             }
             if let Ok(members) = Members::from_tar(bytes.into()) {
-                let _ = members.read("a");
+                let _ = members.contents("a");
             }
         }
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tar::{EntryType, Header};
 
 use crate::config::RawConfig;
-use crate::digest::{Digest, ImageId};
+use crate::digest::{DiffId, Digest, ImageId};
 use crate::manifest::{Descriptor, Manifest, index_bytes, to_bytes};
 use crate::media_type as mt;
 use crate::reference::Reference;
@@ -18,8 +18,8 @@ use crate::reference::Reference;
 pub struct SavedImage {
     /// Its configuration.
     pub config: RawConfig,
-    /// Its layers' uncompressed tars, bottom first, as many as the configuration has diffIDs.
-    pub layers: Vec<Bytes>,
+    /// Bytes of its layers' uncompressed tars, bottom first, as many as the configuration has diffIDs.
+    pub layers: Vec<u64>,
     /// The names it is saved under, each with a tag.
     pub tags: Vec<Reference>,
     /// Its parent, if that is written as well.
@@ -45,10 +45,19 @@ struct Source {
     digest: Digest,
 }
 
-/// The archive, as pieces to be written one after the other. Layers are not copied.
-pub fn write(images: &[SavedImage]) -> Vec<Bytes> {
-    // Sorted by name, as a walk over Docker's temporary directory is: (bytes, mtime in seconds).
-    let mut blobs: BTreeMap<Digest, (Bytes, u64)> = BTreeMap::new();
+/// A piece of an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// These bytes.
+    Bytes(Bytes),
+    /// The uncompressed tar of a layer.
+    Layer(DiffId),
+}
+
+/// The archive, as pieces to be written one after the other.
+pub fn write(images: &[SavedImage]) -> Vec<Piece> {
+    // Sorted by name, as a walk over Docker's temporary directory is: (contents, their length, mtime in seconds).
+    let mut blobs: BTreeMap<Digest, (Piece, u64, u64)> = BTreeMap::new();
     let mut items = Vec::new();
     let mut index = Vec::new();
     let mut repositories: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
@@ -61,8 +70,8 @@ pub fn write(images: &[SavedImage]) -> Vec<Bytes> {
         let platform = image.config.config.platform();
         let mut layers = Vec::new();
         let mut sources = BTreeMap::new();
-        for (diff_id, tar) in diff_ids.iter().zip(&image.layers) {
-            let descriptor = Descriptor::new(mt::OCI_LAYER, diff_id.0.clone(), tar.len() as u64);
+        for (diff_id, size) in diff_ids.iter().zip(&image.layers) {
+            let descriptor = Descriptor::new(mt::OCI_LAYER, diff_id.0.clone(), *size);
             let source = Source {
                 media_type: mt::OCI_LAYER,
                 size: descriptor.size,
@@ -72,17 +81,17 @@ pub fn write(images: &[SavedImage]) -> Vec<Bytes> {
             layers.push(descriptor);
             blobs
                 .entry(diff_id.0.clone())
-                .or_insert_with(|| (tar.clone(), created));
+                .or_insert_with(|| (Piece::Layer(diff_id.clone()), *size, created));
         }
         let id = image.config.id();
         let config = Descriptor::of(mt::OCI_CONFIG, &image.config.raw);
-        blobs.insert(id.0.clone(), (image.config.raw.clone(), created));
+        blobs.insert(id.0.clone(), document(image.config.raw.clone(), created));
         let manifest: Bytes = Manifest::oci_bytes(&config, &layers, None).into();
         let descriptor = Descriptor {
             platform: Some(platform),
             ..Descriptor::of(mt::OCI_MANIFEST, &manifest)
         };
-        blobs.insert(descriptor.digest.clone(), (manifest, 0));
+        blobs.insert(descriptor.digest.clone(), document(manifest, 0));
         for tag in &image.tags {
             let name = tag.tag().unwrap_or_default().to_string();
             let top = diff_ids
@@ -118,26 +127,24 @@ pub fn write(images: &[SavedImage]) -> Vec<Bytes> {
     let mut out = Vec::new();
     directory(&mut out, "blobs/", directory_time);
     directory(&mut out, "blobs/sha256/", directory_time);
-    for (digest, (bytes, mtime)) in blobs {
-        file(&mut out, &blob_path(&digest), bytes, mtime);
+    for (digest, blob) in blobs {
+        file(&mut out, &blob_path(&digest), blob);
     }
     file(
         &mut out,
         "index.json",
-        index_bytes(mt::OCI_INDEX, &index).into(),
-        0,
+        document(index_bytes(mt::OCI_INDEX, &index).into(), 0),
     );
-    file(&mut out, "manifest.json", line(&items), 0);
+    file(&mut out, "manifest.json", document(line(&items), 0));
     file(
         &mut out,
         "oci-layout",
-        Bytes::from_static(br#"{"imageLayoutVersion": "1.0.0"}"#),
-        0,
+        document(Bytes::from_static(br#"{"imageLayoutVersion": "1.0.0"}"#), 0),
     );
     if !repositories.is_empty() {
-        file(&mut out, "repositories", line(&repositories), 0);
+        file(&mut out, "repositories", document(line(&repositories), 0));
     }
-    out.push(Bytes::from_static(&[0; 1024]));
+    out.push(Piece::Bytes(Bytes::from_static(&[0; 1024])));
     out
 }
 
@@ -152,20 +159,27 @@ fn blob_path(digest: &Digest) -> String {
     format!("blobs/{}/{}", digest.algorithm().name(), digest.hex())
 }
 
-fn directory(out: &mut Vec<Bytes>, name: &str, mtime: u64) {
+fn document(bytes: Bytes, mtime: u64) -> (Piece, u64, u64) {
+    let size = bytes.len() as u64;
+    (Piece::Bytes(bytes), size, mtime)
+}
+
+fn directory(out: &mut Vec<Piece>, name: &str, mtime: u64) {
     let mut header = header(name, 0, 0o755, mtime);
     header.set_entry_type(EntryType::Directory);
     header.set_cksum();
-    out.push(Bytes::copy_from_slice(header.as_bytes()));
+    out.push(Piece::Bytes(Bytes::copy_from_slice(header.as_bytes())));
 }
 
-fn file(out: &mut Vec<Bytes>, name: &str, bytes: Bytes, mtime: u64) {
-    let header = header(name, bytes.len() as u64, 0o644, mtime);
-    out.push(Bytes::copy_from_slice(header.as_bytes()));
-    let padding = bytes.len().next_multiple_of(512) - bytes.len();
-    out.push(bytes);
+fn file(out: &mut Vec<Piece>, name: &str, (contents, size, mtime): (Piece, u64, u64)) {
+    let header = header(name, size, 0o644, mtime);
+    out.push(Piece::Bytes(Bytes::copy_from_slice(header.as_bytes())));
+    out.push(contents);
+    // Less than a block.
+    let padding = (size.next_multiple_of(512) - size) as usize;
     if padding > 0 {
-        out.push(Bytes::from_static(&[0; 512]).slice(..padding));
+        let zeros = Bytes::from_static(&[0; 512]);
+        out.push(Piece::Bytes(zeros.slice(..padding)));
     }
 }
 

@@ -17,6 +17,7 @@ use crate::build::images::EngineImages;
 use crate::build::sandboxes::EngineSandboxes;
 use crate::build::{self, BuildRequest, Output, Ports, solve};
 use crate::engine::Engine;
+use crate::image::blob;
 use crate::layer::Limits;
 use crate::pipe;
 
@@ -25,13 +26,14 @@ pub async fn build(call: Call) -> ApiResult {
     let engine = call.engine;
     let request = BuildRequest::parse(&call.query)?;
     let ports = ports(&engine, &request, accounts(&call.headers))?;
-    let archive = call.body.collect(engine.config().max_archive).await?;
+    let limit = engine.config().max_archive as u64;
+    let archive = blob::spool(&*engine.ports().content, call.body, limit).await?;
     let (writer, reader) = pipe::pipe(pipe::CAPACITY);
     let output = Output::new(writer, request.quiet);
     let first = output.first();
     let (fail, failed) = futures::channel::oneshot::channel();
     engine.executor().spawn(async move {
-        let built = build::build(&ports, &request, &archive, &output).await;
+        let built = build::build(&ports, &request, archive, &output).await;
         let Err(failure) = built else { return };
         if output.has_sent() {
             let message = JsonMessage::error(failure.code, failure.error.message);
@@ -93,6 +95,7 @@ fn ports(
         containers: Rc::new(EngineContainers(engine.clone())),
         sandboxes: Rc::new(EngineSandboxes(engine.clone())),
         snapshots: own.snapshots.clone(),
+        content: own.content.clone(),
         store: own.store.clone(),
         fetch: own.fetch.clone(),
         clock: own.clock.clone(),

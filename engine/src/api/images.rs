@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
 
 use super::filters::Filters;
-use super::message::{Body, Call, Response};
+use super::message::{Call, Response};
 use super::query::Query;
 use super::types::{AuthConfig, AuthResponse, ContainerConfig, IdResponse, JsonMessage};
 use super::{ApiError, ApiResult};
@@ -103,19 +103,16 @@ async fn save(call: Call, name: Option<String>) -> ApiResult {
         .flat_map(|n| n.split(','))
         .filter(|n| !n.is_empty())
         .collect();
-    let pieces = call.engine.images().save(&names).await?;
-    let stream = futures::stream::iter(pieces.into_iter().map(Ok));
-    Ok(Response::with(TAR, Body::stream(stream)))
+    let archive = call.engine.images().save(&names).await?;
+    Ok(Response::with(TAR, archive))
 }
 
 async fn load(mut call: Call) -> ApiResult {
     let quiet = call.query.bool("quiet");
     let body = std::mem::take(&mut call.body);
-    let limit = call.engine.config().max_archive;
     // Docker answers before it has read the archive, so what is wrong with it is a message.
     Ok(messages(&call.engine, async move |engine, progress| {
-        let archive = body.collect(limit).await?;
-        engine.images().load(archive, quiet, &progress).await
+        engine.images().load(body, quiet, &progress).await
     }))
 }
 
@@ -151,10 +148,9 @@ async fn create(mut call: Call) -> ApiResult {
         .map(|c| c.to_string())
         .collect();
     let body = std::mem::take(&mut call.body);
-    let limit = call.engine.config().max_archive;
     streamed(&call.engine, async move |engine, progress| {
         let archive = if source == "-" {
-            body.collect(limit).await?
+            body
         } else {
             engine.images().download(&source, &progress).await?
         };

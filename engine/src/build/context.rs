@@ -1,6 +1,6 @@
 //! The build context: the tar a client sends, as a tree of its own.
 
-use std::io::BufReader;
+use std::rc::Rc;
 
 use bottleship_dockerfile::ignore::{self, Matcher};
 use bottleship_vfs::{Clock, CreatePerm, FileSystem, InodeRef, NewNode, Quota, Time, Tmpfs};
@@ -8,7 +8,10 @@ use bottleship_vfs::{Clock, CreatePerm, FileSystem, InodeRef, NewNode, Quota, Ti
 use super::transfer::{Options, Transfer};
 use super::tree;
 use crate::api::ApiError;
-use crate::layer::{Decompressor, ExtractOptions, Limits, extract};
+use crate::content::ContentStore;
+use crate::image::blob;
+use crate::layer::{ExtractOptions, Limits, extract_from};
+use crate::store::ReadAt;
 
 /// Bytes of a Dockerfile or an ignore file at most.
 const FILE_LIMIT: usize = bottleship_dockerfile::limits::DOCKERFILE;
@@ -21,12 +24,17 @@ pub struct Context {
 }
 
 impl Context {
-    /// Unpacks a context; `bytes` may be compressed. Everything in it stays inside of it, whatever its names and
+    /// Unpacks a context; the archive may be compressed. Everything in it stays inside of it, whatever its names and
     /// links say.
     ///
     /// # Errors
     /// The archive is bad, or larger than `limit` bytes.
-    pub fn unpack(bytes: &[u8], limit: u64, now: Time) -> Result<Context, ApiError> {
+    pub async fn unpack(
+        content: &dyn ContentStore,
+        archive: Rc<dyn ReadAt>,
+        limit: u64,
+        now: Time,
+    ) -> Result<Context, ApiError> {
         let clock = Clock::new();
         clock.set(now);
         let root = tree_of(&clock, limit)?;
@@ -35,9 +43,10 @@ impl Context {
             archive_bytes: limit,
             ..Limits::default()
         };
-        let tar = Decompressor::new(bytes).map_err(invalid)?;
+        let tar = blob::plain(content, archive, limit).await;
+        let tar = tar.map_err(invalid)?;
         let options = ExtractOptions::default();
-        extract(BufReader::new(tar), &root, b"/", &limits, &options).map_err(invalid)?;
+        extract_from(&tar, &root, b"/", &limits, &options).map_err(invalid)?;
         Ok(Context { root, clock })
     }
 

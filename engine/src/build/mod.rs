@@ -22,6 +22,8 @@ pub mod transfer;
 pub mod tree;
 pub mod users;
 
+use std::rc::Rc;
+
 use bottleship_oci::ImageId;
 use bottleship_vfs::Time;
 
@@ -32,6 +34,7 @@ pub use report::{BuildStep, Builds, CacheOutcome, Observer, StepReport};
 pub use request::BuildRequest;
 
 use crate::api::ApiError;
+use crate::store::{Pieces, ReadAt};
 
 /// Builds an image of a context and names it. Everything is reported on `output` except the error.
 ///
@@ -40,17 +43,17 @@ use crate::api::ApiError;
 pub async fn build(
     ports: &Ports,
     request: &BuildRequest,
-    archive: &[u8],
+    archive: Rc<dyn ReadAt>,
     output: &Output,
 ) -> Result<ImageId, BuildError> {
     let limit = ports.limits.archive_bytes;
     let now = Time::from_nanos(ports.clock.now().nanos());
     let context = if !request.remote.is_empty() {
         remote_context(ports, request, limit).await?
-    } else if archive.is_empty() {
+    } else if archive.size() == 0 {
         Context::empty(now)?
     } else {
-        Context::unpack(archive, limit, now)?
+        Context::unpack(&*ports.content, archive, limit, now).await?
     };
     if request.buildkit {
         return solve::build(ports, request, &context, output).await;
@@ -97,5 +100,6 @@ async fn remote_context(
     if text {
         return Ok(Context::of_dockerfile(&bytes, &request.dockerfile, time)?);
     }
-    Ok(Context::unpack(&bytes, limit, time)?)
+    let bytes = Rc::new(Pieces::from(bytes::Bytes::from(bytes)));
+    Ok(Context::unpack(&*ports.content, bytes, limit, time).await?)
 }

@@ -14,6 +14,7 @@ use super::report::Observer;
 use crate::api::ApiError;
 use crate::api::stdcopy::StdStream;
 use crate::clock::{Clock, Entropy};
+use crate::content::ContentStore;
 use crate::fetch::Fetch;
 use crate::layer::Limits;
 use crate::snapshot::{RootFs, Snapshotter};
@@ -30,6 +31,8 @@ pub struct Ports {
     pub sandboxes: Rc<dyn Sandboxes>,
     /// Layers.
     pub snapshots: Rc<dyn Snapshotter>,
+    /// Blobs, and room for what is only needed for now.
+    pub content: Rc<dyn ContentStore>,
     /// BuildKit's cache.
     pub store: Rc<dyn Store>,
     /// `ADD https://…`.

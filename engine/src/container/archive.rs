@@ -1,22 +1,21 @@
 //! `docker cp` and `docker export`: a container's files, with its volumes mounted.
 
-use std::io::BufReader;
 use std::rc::Rc;
 
 use bottleship_abi::mode::{S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFSOCK};
 use bottleship_vfs::{
     Attr, Creds, Errno, FileSystem, InodeRef, MountFlags, MountNs, Path, ResolveFlags, Walk,
 };
-use bytes::Bytes;
 
 use super::mounts::clean_path;
 use super::store::Container;
-use crate::api::ApiError;
 use crate::api::types::{ContainerPathStat, Timestamp};
+use crate::api::{ApiError, Body, BodyError};
 use crate::dirs::FileTree;
 use crate::engine::Engine;
+use crate::image::blob;
 use crate::layer::{
-    ArchiveOptions, Decompressor, ExtractOptions, LayerError, Limits, archive, extract,
+    ArchiveOptions, ExtractOptions, LayerError, Limits, Packed, extract_from, pack,
 };
 use crate::runtime::MountSource;
 use crate::volume::LocalMount;
@@ -231,7 +230,7 @@ pub async fn get(
     container: &Container,
     reference: &str,
     path: &str,
-) -> Result<(ContainerPathStat, Bytes), ApiError> {
+) -> Result<(ContainerPathStat, Body), ApiError> {
     let files = open(engine, container).await?;
     let (stat, found) = stat_in(&files, reference, path)?;
     if path.ends_with("/.") && !found.attr().is_ok_and(|attr| attr.is_dir()) {
@@ -247,10 +246,18 @@ pub async fn get(
         name: name.into_bytes(),
         exclude: Vec::new(),
     };
-    let mut tar = Vec::new();
-    archive(found.inode(), &options, &mut tar).map_err(layer_error)?;
+    let packed = pack(found.inode(), &options).map_err(layer_error)?;
     container.emit(engine, "archive-path", &[]);
-    Ok((stat, tar.into()))
+    Ok((stat, body(packed)))
+}
+
+/// An archive that is read while it is sent.
+fn body(packed: Packed) -> Body {
+    Body::stream(futures::stream::try_unfold(packed, async |mut packed| {
+        let piece = packed.next_piece();
+        let piece = piece.map_err(|e| BodyError::Failed(e.to_string()))?;
+        Ok(piece.map(|piece| (piece, packed)))
+    }))
 }
 
 /// Unpacks a tar in a directory.
@@ -259,7 +266,7 @@ pub async fn put(
     container: &Container,
     reference: &str,
     path: &str,
-    tar: Bytes,
+    tar: Body,
     options: PutOptions,
 ) -> Result<(), ApiError> {
     let files = open(engine, container).await?;
@@ -297,14 +304,18 @@ pub async fn put(
         no_overwrite_dir_non_dir: options.no_overwrite_dir_non_dir,
         owner,
     };
+    let limit = engine.config().max_archive as u64;
     let limits = Limits {
-        archive_bytes: engine.config().max_archive as u64,
+        archive_bytes: limit,
         ..Limits::default()
     };
-    let plain =
-        Decompressor::new(&tar[..]).map_err(|error| ApiError::invalid(error.in_docker_words()))?;
-    extract(
-        BufReader::new(plain),
+    let content = &*engine.ports().content;
+    let tar = blob::spool(content, tar, limit).await?;
+    let tar = blob::plain(content, tar, limit)
+        .await
+        .map_err(|error| ApiError::invalid(error.in_docker_words()))?;
+    extract_from(
+        &tar,
         root,
         below.trim_matches('/').as_bytes(),
         &limits,
@@ -326,9 +337,8 @@ fn numeric_user(user: &str) -> Option<(u32, u32)> {
 }
 
 /// All files, without volumes, as a tar.
-pub async fn export(engine: &Engine, container: &Container) -> Result<Bytes, ApiError> {
+pub async fn export(engine: &Engine, container: &Container) -> Result<Body, ApiError> {
     let rootfs = engine.ports().snapshots.rootfs(&container.id()).await?;
-    let mut tar = Vec::new();
-    archive(&rootfs.tree, &ArchiveOptions::default(), &mut tar).map_err(layer_error)?;
-    Ok(tar.into())
+    let packed = pack(&rootfs.tree, &ArchiveOptions::default()).map_err(layer_error)?;
+    Ok(body(packed))
 }

@@ -155,7 +155,7 @@ pub fn furnish(engine: &Engine) {
 
 /// The engine's own registry, at an address where no other one answers.
 fn own_registry(ports: &Ports) -> Rc<dyn Fetch> {
-    let content = StoredContent::in_bucket(ports.store.clone(), "registry-content");
+    let content = StoredContent::of_registry(ports.store.clone());
     let registry = Registry::new(
         Rc::new(content),
         ports.store.clone(),

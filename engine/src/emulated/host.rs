@@ -1,15 +1,18 @@
 //! The Docker host as a machine: a root file system, shells on terminals, and
 //! the `docker` program among its commands.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io::BufReader;
 use std::pin::pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bottleship_linux::abi::Signal;
 use bottleship_linux::abi::tty::WinSize;
-use bottleship_linux::{ExitStatus, HostReader, Kernel, Process, ProcessSpec, PtyMaster, Stdio};
+use bottleship_linux::{
+    ExitStatus, HostReader, HostWriter, Kernel, Process, ProcessSpec, PtyMaster, Stdio,
+};
 use bottleship_vfs::overlay::{Overlay, Upper};
 use bottleship_vfs::{
     CreatePerm, Creds, Errno, FileSystem, InodeRef, MountFlags, MountNs, NewNode, OpenFlags, Quota,
@@ -18,7 +21,8 @@ use bottleship_vfs::{
 use futures::future::{Either, join, pending, select};
 
 use super::assemble::{Machine, Outside, assemble, kernel as make_kernel};
-use super::{HostRoot, builtin_docker, trees};
+use super::stored_tree::StoredTree;
+use super::{HostRoot, builtin_docker};
 use crate::api::stdcopy::StdStream;
 use crate::config::Config;
 use crate::engine::Engine;
@@ -26,9 +30,9 @@ use crate::executor::RunState;
 use crate::layer::{Decompressor, Limits, apply};
 use crate::lesson::CommandLog;
 use crate::snapshot::SnapshotError;
-use crate::store::{Op, StoreError};
+use crate::store::StoreError;
 
-const BUCKET: &str = "host";
+const BUCKET: &str = "host-tree";
 const UPPER: &str = "files";
 const SECURE: MountFlags = MountFlags::NOSUID
     .union(MountFlags::NODEV)
@@ -58,9 +62,7 @@ pub struct DockerHost(Rc<Inner>);
 struct Inner {
     engine: Engine,
     kernel: Kernel,
-    upper: Rc<Tmpfs>,
-    /// The generation of the files that is stored.
-    stored: Cell<u64>,
+    upper: StoredTree,
     config: HostConfig,
     mounts: Rc<MountNs>,
     commands: Rc<CommandLog>,
@@ -106,6 +108,14 @@ impl Output {
     }
 }
 
+/// A command whose standard streams are the host's to serve.
+pub struct Job {
+    process: Process,
+    stdin: Option<HostWriter>,
+    /// Standard output and standard error, until their end.
+    output: [Option<HostReader>; 2],
+}
+
 /// A shell on a terminal.
 pub struct Terminal {
     master: PtyMaster,
@@ -128,15 +138,12 @@ impl DockerHost {
         let lower = unpack_root(&kernel, &disk, &host.root)?;
         let upper =
             Tmpfs::new(&kernel.clock(), disk.clone()).map_err(files("making the host's files"))?;
-        let stored = outside.store.get(BUCKET, UPPER).await?;
-        if let Some(bytes) = stored {
-            trees::load(&bytes, &upper)?;
-        }
+        let upper = StoredTree::load(&*outside.store, BUCKET, UPPER, upper).await?;
         let lowers = vec![
             lower,
             base_layer(&kernel).map_err(files("making the host's base"))?,
         ];
-        let root = Overlay::new(&kernel.clock(), lowers, Some(Upper::new(&upper)))
+        let root = Overlay::new(&kernel.clock(), lowers, Some(Upper::new(upper.tree())))
             .map_err(files("joining the host's files"))?;
         let mounts =
             mount_all(&kernel, root.clone()).map_err(files("mounting the host's files"))?;
@@ -150,13 +157,15 @@ impl DockerHost {
         let commands = Rc::new(CommandLog::default());
         builtin_docker::register(&kernel, &engine, &commands);
 
-        let stored = Cell::new(upper.generation());
         let this = DockerHost(Rc::new(Inner {
             engine,
             kernel,
             upper,
-            stored,
-            config: host,
+            // The archive is unpacked now.
+            config: HostConfig {
+                root: Vec::new(),
+                ..host
+            },
             mounts,
             commands,
         }));
@@ -186,6 +195,20 @@ impl DockerHost {
 
     /// Opens a terminal with a login shell.
     pub fn open_terminal(&self, rows: u16, columns: u16) -> Result<Terminal, String> {
+        self.open_terminal_with(self.shell(), rows, columns)
+    }
+
+    /// Opens a terminal with a shell that runs a line.
+    pub fn run_on_terminal(&self, line: &str, rows: u16, columns: u16) -> Result<Terminal, String> {
+        self.open_terminal_with(line_shell(line), rows, columns)
+    }
+
+    fn open_terminal_with(
+        &self,
+        argv: Vec<String>,
+        rows: u16,
+        columns: u16,
+    ) -> Result<Terminal, String> {
         let size = WinSize {
             rows,
             cols: columns,
@@ -196,7 +219,7 @@ impl DockerHost {
             .kernel()
             .pty(&namespaces, size)
             .map_err(|errno| format!("open /dev/ptmx: {errno}"))?;
-        let mut spec = self.process(self.shell());
+        let mut spec = self.process(argv);
         let tty = || Stdio::Tty(slave.clone());
         spec.stdio = [tty(), tty(), tty()];
         spec.controlling_tty = Some(slave.clone());
@@ -258,6 +281,26 @@ impl DockerHost {
             Either::Left((code, _)) => Ok(code),
             Either::Right((never, _)) => never,
         }
+    }
+
+    /// Starts a line in a shell. Without input it reads `/dev/null`.
+    pub fn start(&self, line: &str, input: bool) -> Result<Job, String> {
+        let (stdout, out) = self.kernel().pipe_from_guest();
+        let (stderr, err) = self.kernel().pipe_from_guest();
+        let (stdin, from) = match input {
+            true => {
+                let (writer, reader) = self.kernel().pipe_to_guest();
+                (Some(writer), reader)
+            }
+            false => (None, Stdio::Null),
+        };
+        let mut spec = self.process(line_shell(line));
+        spec.stdio = [from, out, err];
+        Ok(Job {
+            process: self.spawn(spec)?,
+            stdin,
+            output: [Some(stdout), Some(stderr)],
+        })
     }
 
     fn spawn(&self, spec: ProcessSpec) -> Result<Process, String> {
@@ -384,19 +427,8 @@ impl DockerHost {
     }
 
     async fn sync_files(&self) -> Result<(), StoreError> {
-        let generation = self.0.upper.generation();
-        if generation == self.0.stored.get() {
-            return Ok(());
-        }
-        let value = trees::save(&self.0.upper.root())?;
-        let op = Op::Put {
-            bucket: BUCKET,
-            key: UPPER.into(),
-            value,
-        };
-        self.engine().ports().store.commit(vec![op]).await?;
-        self.0.stored.set(generation);
-        Ok(())
+        let store = &self.engine().ports().store;
+        self.0.upper.sync(&**store, Vec::new()).await
     }
 
     /// Stores the host's files now and then.
@@ -413,6 +445,69 @@ impl DockerHost {
                 let _ = DockerHost(inner).sync_files().await;
             }
         });
+    }
+}
+
+fn line_shell(line: &str) -> Vec<String> {
+    vec!["/bin/sh".into(), "-c".into(), line.into()]
+}
+
+impl Job {
+    /// Input, as much as is taken at once; how much that was. `EPIPE` when nobody reads it.
+    pub fn poll_write(
+        &self,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<Result<usize, Errno>> {
+        match &self.stdin {
+            Some(stdin) => stdin.poll_write(context, bytes),
+            None => Poll::Ready(Err(Errno::EPIPE)),
+        }
+    }
+
+    /// The end of the input.
+    pub fn close_input(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Output of either stream, whichever has some; `None` at the end of both.
+    pub fn poll_output(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<Option<(StdStream, usize)>> {
+        let streams = [StdStream::Stdout, StdStream::Stderr];
+        for (slot, stream) in self.output.iter_mut().zip(streams) {
+            let Some(reader) = slot else { continue };
+            match reader.poll_read(context, buffer) {
+                Poll::Ready(0) => *slot = None,
+                Poll::Ready(count) => return Poll::Ready(Some((stream, count))),
+                Poll::Pending => {}
+            }
+        }
+        match self.output.iter().all(Option::is_none) {
+            true => Poll::Ready(None),
+            false => Poll::Pending,
+        }
+    }
+
+    /// Nobody takes this output any more: writing it is a `SIGPIPE`.
+    pub fn close_output(&mut self, stream: StdStream) {
+        self.output[usize::from(stream == StdStream::Stderr)] = None;
+    }
+
+    /// Sends a signal to the shell and what it runs in the foreground, as a terminal's keys do.
+    /// Unknown numbers are ignored.
+    pub fn signal(&self, number: u32) {
+        if let Some(signal) = Signal::new(number) {
+            self.process.kill_group(signal);
+        }
+    }
+
+    /// Resolves with the shell's exit code when it ended.
+    pub fn exited(&self) -> impl Future<Output = i32> + 'static {
+        let exited = self.process.exited();
+        async move { exit_code(exited.await) }
     }
 }
 

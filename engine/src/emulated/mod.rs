@@ -12,12 +12,13 @@ mod http;
 mod network;
 mod runtime;
 mod snapshot;
+pub(crate) mod stored_tree;
 mod trees;
 mod volumes;
 
 pub use assemble::{Machine, Outside, assemble, assemble_with, furnish, kernel};
 pub use content::StoredContent;
-pub use host::{DockerHost, HostConfig, HostError, Output, Terminal};
+pub use host::{DockerHost, HostConfig, HostError, Job, Output, Terminal};
 pub use host_dirs::HostRoot;
 pub use network::EmulatedNetwork;
 pub use runtime::{EmulatedRuntime, Sandboxes};

@@ -10,23 +10,26 @@ use std::io::BufReader;
 use std::rc::Rc;
 
 use async_trait::async_trait;
-use bottleship_oci::{ChainId, Digest};
+use bottleship_oci::{Algorithm, ChainId, DiffId, Digest};
 use bottleship_vfs::overlay::{Overlay, Upper};
 use bottleship_vfs::{Clock, Errno, FileSystem, InodeRef, Quota, Tmpfs};
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::stored_tree::StoredTree;
 use super::trees;
-use crate::content::ContentStore;
-use crate::layer::{Archived, Decompressor, LayerError, Limits, apply, changes, diff};
+use crate::content::{CHUNK, ContentStore, Cursor};
+use crate::image::blob;
+use crate::layer::{
+    Applied, Compression, Decompressor, LayerError, Limits, apply, apply_known, changes, pack_diff,
+};
 use crate::snapshot::{
     Change, LayerInfo, RootFs, SnapshotError, Snapshotter, Usage, fill_init_layer,
 };
-use crate::store::{Op, Store};
+use crate::store::{Op, ReadAt, Store};
 
 const LAYERS: &str = "layers";
 const SNAPSHOTS: &str = "snapshots";
-const UPPERS: &str = "snapshot-data";
+const UPPERS: &str = "snapshot-trees";
 
 /// An active snapshot, as it is stored.
 #[derive(Serialize, Deserialize)]
@@ -41,11 +44,15 @@ struct Layer {
 
 struct Active {
     parent: Option<ChainId>,
-    upper: Rc<Tmpfs>,
+    upper: StoredTree,
     overlay: Rc<Overlay>,
     lowers: Vec<InodeRef>,
-    /// The generation of the upper tree that is stored; `None` when nothing is.
-    stored: Cell<Option<u64>>,
+}
+
+impl Active {
+    fn upper(&self) -> InodeRef {
+        self.upper.tree().root()
+    }
 }
 
 /// A [`Snapshotter`] in memory over content and store.
@@ -150,27 +157,127 @@ impl EmulatedSnapshots {
         Ok(trees)
     }
 
-    /// A layer's tree, unpacked when it is first asked for.
+    /// A layer's tree, unpacked when it is first asked for: from its uncompressed tar if that is kept,
+    /// else from its blob.
     async fn tree(&self, layer: &Layer) -> Result<InodeRef, SnapshotError> {
         let known = layer.tree.borrow().clone();
         if let Some(tree) = known {
             return Ok(tree);
         }
-        let (tree, _) = self.unpack(&layer.info.blob).await?;
+        let info = &layer.info;
+        let tar = match info.blob == info.diff_id.0 {
+            true => None,
+            false => self.content.open(&info.diff_id.0).await.ok(),
+        };
+        let (tree, _) = match tar {
+            Some(tar) => self.unpack_plain(&tar, info.diff_id.clone())?,
+            None => self.unpack(&info.blob).await?,
+        };
         Ok(layer.tree.borrow_mut().get_or_insert(tree).clone())
     }
 
-    async fn unpack(
+    /// Unpacks a blob. A compressed one is kept uncompressed as well, where that takes no memory:
+    /// then its files need not be held.
+    async fn unpack(&self, blob: &Digest) -> Result<(InodeRef, Applied), SnapshotError> {
+        let source = self.content.open(blob).await?;
+        let plain = blob::compression(&*source)? == Compression::None;
+        if plain && blob.algorithm() == Algorithm::Sha256 {
+            // Its digest was checked when it was stored.
+            return self.unpack_plain(&source, DiffId(blob.clone()));
+        }
+        let source = BufReader::with_capacity(CHUNK, Cursor::new(source));
+        let mut tar = Decompressor::new(source)?;
+        if !self.content.is_outside() {
+            let tree = self.new_tree()?;
+            let applied = apply(tar, &tree.root(), &self.limits)?;
+            tree.seal();
+            return Ok((tree.root(), applied));
+        }
+        let mut writer = self.content.writer();
+        loop {
+            let chunk = blob::read_chunk(&mut tar).map_err(LayerError::from_read)?;
+            if chunk.is_empty() {
+                break;
+            }
+            if writer.written() + chunk.len() as u64 > self.limits.archive_bytes {
+                return Err(LayerError::Limit {
+                    what: "size of the unpacked archive",
+                    limit: self.limits.archive_bytes,
+                }
+                .into());
+            }
+            writer.write(chunk).await?;
+        }
+        let diff_id = DiffId(writer.seal().await?);
+        let tar = self.content.open(&diff_id.0).await?;
+        let unpacked = self.unpack_plain(&tar, diff_id.clone());
+        if unpacked.is_err() {
+            self.drop_tar(&diff_id).await?;
+        }
+        unpacked
+    }
+
+    fn unpack_plain(
         &self,
-        blob: &Digest,
-    ) -> Result<(InodeRef, crate::layer::Applied), SnapshotError> {
-        let bytes = self.content.read(blob).await?;
-        let tree =
-            Tmpfs::new(&self.clock, self.disk.clone()).map_err(vfs_error("making a layer"))?;
-        let plain = Decompressor::new(&bytes[..])?;
-        let applied = apply(BufReader::new(plain), &tree.root(), &self.limits)?;
+        tar: &Rc<dyn ReadAt>,
+        diff_id: DiffId,
+    ) -> Result<(InodeRef, Applied), SnapshotError> {
+        let tree = self.new_tree()?;
+        let applied = apply_known(tar, diff_id, &tree.root(), &self.limits)?;
         tree.seal();
         Ok((tree.root(), applied))
+    }
+
+    fn new_tree(&self) -> Result<Rc<Tmpfs>, SnapshotError> {
+        Tmpfs::new(&self.clock, self.disk.clone()).map_err(vfs_error("making a layer"))
+    }
+
+    /// Forgets a layer's uncompressed tar, unless a layer needs it.
+    async fn drop_tar(&self, diff_id: &DiffId) -> Result<(), SnapshotError> {
+        let layers = self.layers.borrow();
+        let used = layers
+            .values()
+            .any(|l| l.info.diff_id == *diff_id || l.info.blob == diff_id.0);
+        drop(layers);
+        if !used {
+            self.content.delete(&diff_id.0).await?;
+        }
+        Ok(())
+    }
+
+    async fn add(
+        &self,
+        parent: Option<&ChainId>,
+        blob: &Digest,
+        expected: Option<&DiffId>,
+    ) -> Result<LayerInfo, SnapshotError> {
+        self.load().await?;
+        if let Some(parent) = parent {
+            self.find_layer(parent)?;
+        }
+        let (tree, applied) = self.unpack(blob).await?;
+        if expected.is_some_and(|expected| *expected != applied.diff_id) {
+            if applied.diff_id.0 != *blob {
+                self.drop_tar(&applied.diff_id).await?;
+            }
+            let got = applied.diff_id;
+            return Err(SnapshotError::WrongDiff { got });
+        }
+        let chain_id = ChainId::child(parent, &applied.diff_id);
+        if let Ok(known) = self.find_layer(&chain_id) {
+            known.tree.borrow_mut().get_or_insert(tree);
+            return Ok(known.info.clone());
+        }
+        let info = LayerInfo {
+            chain_id,
+            diff_id: applied.diff_id,
+            parent: parent.cloned(),
+            blob: blob.clone(),
+            size: applied.size,
+        };
+        self.store_layer(&info).await?;
+        self.add_layer(info.clone(), tree);
+        Ok(info)
     }
 
     async fn open(&self, key: &str) -> Result<Rc<Active>, SnapshotError> {
@@ -184,7 +291,8 @@ impl EmulatedSnapshots {
             .get(key)
             .cloned()
             .ok_or_else(|| SnapshotError::NotFound(key.into()))?;
-        let upper = self.store.get(UPPERS, key).await?;
+        let tree = self.new_upper()?;
+        let upper = StoredTree::load(&*self.store, UPPERS, key, tree).await?;
         let active = self.activate(parent, upper).await?;
         let mut opened = self.active.borrow_mut();
         let active = opened.entry(key.into()).or_insert(active).clone();
@@ -192,27 +300,25 @@ impl EmulatedSnapshots {
         Ok(active)
     }
 
+    fn new_upper(&self) -> Result<Rc<Tmpfs>, SnapshotError> {
+        Tmpfs::new(&self.clock, self.disk.clone()).map_err(vfs_error("making a container's layer"))
+    }
+
     async fn activate(
         &self,
         parent: Option<ChainId>,
-        stored: Option<Bytes>,
+        upper: StoredTree,
     ) -> Result<Rc<Active>, SnapshotError> {
         let mut lowers = self.trees(parent.as_ref()).await?;
         lowers.push(self.init.clone());
-        let upper = Tmpfs::new(&self.clock, self.disk.clone())
-            .map_err(vfs_error("making a container's layer"))?;
-        if let Some(bytes) = &stored {
-            trees::load(bytes, &upper)?;
-        }
-        let overlay = Overlay::new(&self.clock, lowers.clone(), Some(Upper::new(&upper)))
-            .map_err(vfs_error("joining layers"))?;
-        let generation = upper.generation();
+        let top = Some(Upper::new(upper.tree()));
+        let overlay =
+            Overlay::new(&self.clock, lowers.clone(), top).map_err(vfs_error("joining layers"))?;
         Ok(Rc::new(Active {
             parent,
             upper,
             overlay,
             lowers,
-            stored: Cell::new(stored.map(|_| generation)),
         }))
     }
 
@@ -259,7 +365,8 @@ impl Snapshotter for EmulatedSnapshots {
         if taken {
             return Err(SnapshotError::Exists(key.into()));
         }
-        let active = self.activate(parent.cloned(), None).await?;
+        let upper = StoredTree::new(UPPERS, key, self.new_upper()?);
+        let active = self.activate(parent.cloned(), upper).await?;
         self.active.borrow_mut().insert(key.into(), active.clone());
         Ok(rootfs(&active))
     }
@@ -292,101 +399,77 @@ impl Snapshotter for EmulatedSnapshots {
         parent: Option<&ChainId>,
         blob: &Digest,
     ) -> Result<LayerInfo, SnapshotError> {
-        self.load().await?;
-        if let Some(parent) = parent {
-            self.find_layer(parent)?;
-        }
-        let (tree, applied) = self.unpack(blob).await?;
-        let chain_id = ChainId::child(parent, &applied.diff_id);
-        if let Ok(known) = self.find_layer(&chain_id) {
-            known.tree.borrow_mut().get_or_insert(tree);
-            return Ok(known.info.clone());
-        }
-        let info = LayerInfo {
-            chain_id,
-            diff_id: applied.diff_id,
-            parent: parent.cloned(),
-            blob: blob.clone(),
-            size: applied.size,
-        };
-        self.store_layer(&info).await?;
-        self.add_layer(info.clone(), tree);
-        Ok(info)
+        self.add(parent, blob, None).await
+    }
+
+    async fn apply_checked(
+        &self,
+        parent: Option<&ChainId>,
+        blob: &Digest,
+        diff_id: &DiffId,
+    ) -> Result<LayerInfo, SnapshotError> {
+        self.add(parent, blob, Some(diff_id)).await
     }
 
     async fn commit(&self, key: &str) -> Result<Option<LayerInfo>, SnapshotError> {
         let active = self.open(key).await?;
-        let mut tar = Vec::new();
-        let Archived { entries, .. } = diff(&active.upper.root(), &mut tar)?;
-        if entries == 0 {
+        let mut packed = pack_diff(&active.upper())?;
+        if packed.entries == 0 {
             return Ok(None);
         }
-        let blob = self.content.put(tar.into()).await?;
+        let mut writer = self.content.writer();
+        while let Some(piece) = packed.next_piece()? {
+            writer.write(piece).await?;
+        }
+        let blob = writer.seal().await?;
         self.apply(active.parent.as_ref(), &blob).await.map(Some)
-    }
-
-    async fn diff(&self, key: &str) -> Result<Bytes, SnapshotError> {
-        let active = self.open(key).await?;
-        let mut tar = Vec::new();
-        diff(&active.upper.root(), &mut tar)?;
-        Ok(tar.into())
     }
 
     async fn changes(&self, key: &str) -> Result<Vec<Change>, SnapshotError> {
         let active = self.open(key).await?;
         let lower = Overlay::new(&self.clock, active.lowers.clone(), None)
             .map_err(vfs_error("joining layers"))?;
-        Ok(changes(&active.upper.root(), &lower.root())?)
+        Ok(changes(&active.upper(), &lower.root())?)
     }
 
     async fn usage(&self, key: &str) -> Result<Usage, SnapshotError> {
-        Ok(trees::usage(&self.open(key).await?.upper.root()))
+        Ok(trees::usage(&self.open(key).await?.upper()))
     }
 
     async fn sync(&self, key: &str) -> Result<(), SnapshotError> {
         let active = self.open(key).await?;
-        let generation = active.upper.generation();
-        if active.stored.get() == Some(generation) {
-            return Ok(());
-        }
-        let meta = StoredSnapshot {
-            parent: active.parent.as_ref().map(|parent| parent.as_str().into()),
-        };
-        let value = serde_json::to_vec(&meta).unwrap_or_default().into();
-        let mut ops = vec![Op::Put {
-            bucket: SNAPSHOTS,
-            key: key.into(),
-            value,
-        }];
-        // A fresh snapshot has nothing but its root.
-        if trees::usage(&active.upper.root()).inodes > 0 || active.stored.get().is_some() {
+        let mut ops = Vec::new();
+        if !active.upper.is_stored() {
+            let meta = StoredSnapshot {
+                parent: active.parent.as_ref().map(|parent| parent.as_str().into()),
+            };
+            let value = serde_json::to_vec(&meta).unwrap_or_default().into();
             ops.push(Op::Put {
-                bucket: UPPERS,
+                bucket: SNAPSHOTS,
                 key: key.into(),
-                value: trees::save(&active.upper.root())?,
+                value,
             });
         }
-        self.store.commit(ops).await?;
-        active.stored.set(Some(generation));
-        Ok(())
+        Ok(active.upper.sync(&*self.store, ops).await?)
     }
 
     async fn remove(&self, key: &str) -> Result<(), SnapshotError> {
         self.load().await?;
         let active = self.active.borrow_mut().remove(key);
         let dormant = self.dormant.borrow_mut().remove(key);
-        let is_stored =
-            active.is_some_and(|active| active.stored.get().is_some()) || dormant.is_some();
-        if is_stored {
-            let delete = |bucket| Op::Delete {
-                bucket,
-                key: key.into(),
-            };
-            self.store
-                .commit(vec![delete(SNAPSHOTS), delete(UPPERS)])
-                .await?;
+        let mut ops = match &active {
+            Some(active) => active.upper.removal(),
+            None if dormant.is_some() => StoredTree::removal_of(&*self.store, UPPERS, key).await?,
+            None => Vec::new(),
+        };
+        if ops.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        ops.push(Op::Delete {
+            bucket: SNAPSHOTS,
+            key: key.into(),
+        });
+        Ok(self.store.commit(ops).await?)
     }
 
     async fn layer(&self, layer: &ChainId) -> Result<Option<LayerInfo>, SnapshotError> {

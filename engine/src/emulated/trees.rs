@@ -1,35 +1,9 @@
-//! File trees in memory, kept in the store.
-
-use std::io::BufReader;
-use std::rc::Rc;
+//! What file trees in memory hold.
 
 use bottleship_abi::mode::{S_IFDIR, S_IFLNK, S_IFREG};
-use bottleship_vfs::{FileSystem, InodeRef, Tmpfs};
-use bytes::Bytes;
+use bottleship_vfs::InodeRef;
 
-use crate::layer::{Limits, load_tree, save_tree};
 use crate::snapshot::Usage;
-use crate::store::StoreError;
-
-/// Bytes of a stored tree at most.
-const MAX_TREE: u64 = 4 << 30;
-
-/// A tree as bytes.
-pub fn save(tree: &InodeRef) -> Result<Bytes, StoreError> {
-    let mut tar = Vec::new();
-    save_tree(tree, &mut tar).map_err(|error| StoreError::Failed(error.to_string()))?;
-    Ok(tar.into())
-}
-
-/// Fills an empty tree with what was saved.
-pub fn load(bytes: &[u8], tree: &Rc<Tmpfs>) -> Result<(), StoreError> {
-    let limits = Limits {
-        archive_bytes: MAX_TREE,
-        ..Limits::default()
-    };
-    load_tree(BufReader::new(bytes), &tree.root(), &limits)
-        .map_err(|error| StoreError::Failed(error.to_string()))
-}
 
 /// Bytes of files and links, hard links once, and inodes.
 pub fn usage(root: &InodeRef) -> Usage {

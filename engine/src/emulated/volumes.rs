@@ -1,30 +1,25 @@
 //! Volumes as trees in memory.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use async_trait::async_trait;
 use bottleship_vfs::{Clock, FileSystem, Quota, Tmpfs};
 
+use super::stored_tree::StoredTree;
 use super::trees;
 use crate::dirs::{FileTree, VolumeDirs};
-use crate::store::{Op, Store, StoreError};
+use crate::store::{Store, StoreError};
 
-const BUCKET: &str = "volume-data";
+const BUCKET: &str = "volume-trees";
 
-struct Volume {
-    tree: Rc<Tmpfs>,
-    /// The generation that is stored.
-    stored: Cell<u64>,
-}
-
-/// [`VolumeDirs`] in memory, stored as a whole when synced.
+/// [`VolumeDirs`] in memory, stored when synced.
 pub struct EmulatedVolumes {
     store: Rc<dyn Store>,
     clock: Clock,
     disk: Quota,
-    open: RefCell<BTreeMap<String, Rc<Volume>>>,
+    open: RefCell<BTreeMap<String, Rc<StoredTree>>>,
 }
 
 impl EmulatedVolumes {
@@ -38,65 +33,42 @@ impl EmulatedVolumes {
         }
     }
 
-    async fn volume(&self, name: &str) -> Result<Rc<Volume>, StoreError> {
-        if let Some(volume) = self.open.borrow().get(name) {
-            return Ok(volume.clone());
-        }
-        let stored = self.store.get(BUCKET, name).await?;
-        // Someone may have opened it meanwhile.
+    async fn volume(&self, name: &str) -> Result<Rc<StoredTree>, StoreError> {
         if let Some(volume) = self.open.borrow().get(name) {
             return Ok(volume.clone());
         }
         let tree = Tmpfs::new(&self.clock, self.disk.clone()).map_err(|_| StoreError::Full)?;
-        if let Some(bytes) = stored {
-            trees::load(&bytes, &tree)?;
-        }
-        let volume = Rc::new(Volume {
-            stored: Cell::new(tree.generation()),
-            tree,
-        });
-        self.open
-            .borrow_mut()
-            .insert(name.to_owned(), volume.clone());
-        Ok(volume)
+        let volume = Rc::new(StoredTree::load(&*self.store, BUCKET, name, tree).await?);
+        // Someone may have opened it meanwhile.
+        let mut open = self.open.borrow_mut();
+        Ok(open.entry(name.to_owned()).or_insert(volume).clone())
     }
 }
 
 #[async_trait(?Send)]
 impl VolumeDirs for EmulatedVolumes {
     async fn open(&self, name: &str) -> Result<FileTree, StoreError> {
-        Ok(FileTree::whole(self.volume(name).await?.tree.clone()))
+        Ok(FileTree::whole(self.volume(name).await?.tree().clone()))
     }
 
     async fn remove(&self, name: &str) -> Result<(), StoreError> {
-        self.open.borrow_mut().remove(name);
-        self.store
-            .commit(vec![Op::Delete {
-                bucket: BUCKET,
-                key: name.into(),
-            }])
-            .await
+        let open = self.open.borrow_mut().remove(name);
+        let ops = match open {
+            Some(volume) => volume.removal(),
+            None => StoredTree::removal_of(&*self.store, BUCKET, name).await?,
+        };
+        match ops.is_empty() {
+            true => Ok(()),
+            false => self.store.commit(ops).await,
+        }
     }
 
     async fn size(&self, name: &str) -> Result<u64, StoreError> {
-        Ok(trees::usage(&self.volume(name).await?.tree.root()).size)
+        Ok(trees::usage(&self.volume(name).await?.tree().root()).size)
     }
 
     async fn sync(&self, name: &str) -> Result<(), StoreError> {
         let volume = self.volume(name).await?;
-        let generation = volume.tree.generation();
-        if generation == volume.stored.get() {
-            return Ok(());
-        }
-        let value = trees::save(&volume.tree.root())?;
-        self.store
-            .commit(vec![Op::Put {
-                bucket: BUCKET,
-                key: name.into(),
-                value,
-            }])
-            .await?;
-        volume.stored.set(generation);
-        Ok(())
+        volume.sync(&*self.store, Vec::new()).await
     }
 }

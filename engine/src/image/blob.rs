@@ -1,35 +1,104 @@
-//! Layers as bytes.
+//! Bytes of layers and archives, moved without holding them: spooled, decompressed, compressed.
 
-use std::io::{Read, Write};
+use std::io::{self, BufReader, Read, Write};
+use std::rc::Rc;
 
 use bytes::Bytes;
+use futures::StreamExt;
 
-use crate::api::ApiError;
-use crate::layer::{Compression, Decompressor};
+use crate::api::{ApiError, Body};
+use crate::content::{CHUNK, ContentError, ContentStore, Cursor, Spool};
+use crate::layer::{Compression, Decompressor, LayerError};
+use crate::store::ReadAt;
 
-/// The uncompressed bytes of a blob in any compression that layers come in, at most `limit` of them.
-pub(super) fn decompress(bytes: Bytes, limit: u64) -> Result<Bytes, ApiError> {
+/// How bytes are compressed.
+pub fn compression(source: &dyn ReadAt) -> Result<Compression, LayerError> {
+    let mut magic = [0; 6];
+    let n = source.read_at(0, &mut magic)?;
+    Ok(Compression::detect(&magic[..n]))
+}
+
+/// A request's body, at most `limit` bytes of it, to be read in parts.
+pub async fn spool(
+    content: &dyn ContentStore,
+    body: Body,
+    limit: u64,
+) -> Result<Rc<dyn ReadAt>, ApiError> {
+    let mut spool = Spool::new(content);
+    let mut body = body.into_stream();
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk?;
+        if spool.written() + chunk.len() as u64 > limit {
+            return Err(ApiError::invalid(format!(
+                "request body exceeds the limit of {limit} bytes"
+            )));
+        }
+        spool.write(chunk).await.map_err(ContentError::Store)?;
+    }
+    Ok(spool.finish().await.map_err(ContentError::Store)?)
+}
+
+/// The uncompressed bytes of a source in any compression that layers come in, at most `limit`.
+pub async fn plain(
+    content: &dyn ContentStore,
+    source: Rc<dyn ReadAt>,
+    limit: u64,
+) -> Result<Rc<dyn ReadAt>, ApiError> {
     let bad = |e: &dyn std::fmt::Display| ApiError::invalid(e.to_string());
-    if Compression::detect(&bytes) == Compression::None {
-        return Ok(bytes);
+    if compression(&*source).map_err(|e| bad(&e))? == Compression::None {
+        return Ok(source);
     }
-    let decompressor = Decompressor::new(&bytes[..]).map_err(|e| bad(&e))?;
-    let mut out = Vec::new();
-    decompressor
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut out)
-        .map_err(|e| bad(&e))?;
-    if out.len() as u64 > limit {
-        return Err(ApiError::invalid(format!(
-            "layer exceeds the limit of {limit} bytes"
-        )));
+    let source = BufReader::with_capacity(CHUNK, Cursor::new(source));
+    let mut decompressor = Decompressor::new(source).map_err(|e| bad(&e))?;
+    let mut spool = Spool::new(content);
+    loop {
+        let chunk = read_chunk(&mut decompressor).map_err(|e| bad(&e))?;
+        if chunk.is_empty() {
+            return Ok(spool.finish().await.map_err(ContentError::Store)?);
+        }
+        if spool.written() + chunk.len() as u64 > limit {
+            return Err(bad(&format!("layer exceeds the limit of {limit} bytes")));
+        }
+        spool.write(chunk).await.map_err(ContentError::Store)?;
     }
-    Ok(out.into())
 }
 
 /// A tar as gzip, with the empty header Go writes.
-pub(super) fn compress(tar: &[u8]) -> Result<Bytes, ApiError> {
+pub(super) async fn compress(
+    content: &dyn ContentStore,
+    tar: Rc<dyn ReadAt>,
+) -> Result<Rc<dyn ReadAt>, ApiError> {
+    let bad = |e: io::Error| ApiError::system(e.to_string());
+    let mut tar = Cursor::new(tar);
     let mut encoder = flate2::GzBuilder::new().write(Vec::new(), flate2::Compression::default());
-    let done = encoder.write_all(tar).and_then(|()| encoder.finish());
-    Ok(done.map_err(|e| ApiError::system(e.to_string()))?.into())
+    let mut spool = Spool::new(content);
+    loop {
+        let chunk = read_chunk(&mut tar).map_err(bad)?;
+        let done = chunk.is_empty();
+        encoder.write_all(&chunk).map_err(bad)?;
+        if done {
+            encoder.try_finish().map_err(bad)?;
+        }
+        let out = std::mem::take(encoder.get_mut());
+        spool.write(out.into()).await.map_err(ContentError::Store)?;
+        if done {
+            return Ok(spool.finish().await.map_err(ContentError::Store)?);
+        }
+    }
+}
+
+/// The next bytes of a reader; none at its end.
+pub fn read_chunk(source: &mut impl Read) -> io::Result<Bytes> {
+    let mut chunk = vec![0; CHUNK];
+    let mut filled = 0;
+    while filled < chunk.len() {
+        match source.read(&mut chunk[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    chunk.truncate(filled);
+    Ok(chunk.into())
 }

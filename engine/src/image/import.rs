@@ -2,15 +2,15 @@
 
 use bottleship_oci::config::{ContainerConfig, RawConfig};
 use bottleship_oci::{History, ImageConfig, ImageId, Platform, Reference, RootFs};
-use bytes::Bytes;
+use futures::StreamExt;
 
 use super::{Images, Progress, apply_changes, remote};
-use crate::api::ApiError;
+use crate::api::{ApiError, Body};
 
 /// What to import.
 pub struct Import {
     /// The archive, perhaps compressed.
-    pub archive: Bytes,
+    pub archive: Body,
     /// Where it came from: `-` or an address.
     pub source: String,
     /// The new image's name.
@@ -25,30 +25,41 @@ pub struct Import {
 
 impl Images {
     /// The archive at an address.
-    pub async fn download(&self, url: &str, progress: &Progress) -> Result<Bytes, ApiError> {
+    pub async fn download(&self, url: &str, progress: &Progress) -> Result<Body, ApiError> {
         let url = if url.contains("://") {
             url.to_string()
         } else {
             format!("http://{url}")
         };
-        let limit = self.settings().max_blob;
-        let bytes = remote::download(&*self.ports().fetch, &url, limit).await;
-        let bytes = bytes.map_err(|e| ApiError::system(e.text()))?;
+        let found = remote::download(&*self.ports().fetch, &url).await;
+        let found = found.map_err(|e| ApiError::system(e.text()))?;
         progress.status(format!("Downloading from {url}")).await?;
-        Ok(bytes)
+        Ok(Body::Stream(found.body))
     }
 
     /// Makes the image and reports its id.
     pub async fn import(&self, import: Import, progress: &Progress) -> Result<ImageId, ApiError> {
         let mut config = ContainerConfig::default();
         apply_changes(&mut config, &import.changes)?;
-        let blob = bottleship_oci::Digest::of(&import.archive);
-        let _pin = self.pin(Vec::new(), vec![blob]);
-        let blob = self.ports().content.put(import.archive).await?;
+        let limit = self.settings().max_blob;
+        let mut writer = self.ports().content.writer();
+        let mut archive = import.archive.into_stream();
+        while let Some(chunk) = archive.next().await {
+            let chunk = chunk?;
+            if writer.written() + chunk.len() as u64 > limit {
+                return Err(ApiError::invalid(format!(
+                    "request body exceeds the limit of {limit} bytes"
+                )));
+            }
+            writer.write(chunk).await?;
+        }
+        let blob = writer.seal().await?;
+        let pin = self.pin(Vec::new(), vec![blob.clone()]);
         let layer = match self.ports().snapshots.apply(None, &blob).await {
             Ok(layer) => layer,
             Err(error) => {
-                self.ports().content.delete(&blob).await?;
+                drop(pin);
+                self.drop_unused(vec![blob]).await?;
                 return Err(error.into());
             }
         };

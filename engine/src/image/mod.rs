@@ -5,7 +5,7 @@
 //! Content and layers are made durable first, then one [`Store::commit`] makes an image with its
 //! references exist; a crash in between leaves content that [`Images::collect`] removes.
 
-mod blob;
+pub(crate) mod blob;
 mod changes;
 mod commit;
 mod disk_usage;
@@ -282,7 +282,10 @@ impl Images {
             }
         }
         let layers = snapshots.layers().await?;
-        let kept: BTreeSet<&Digest> = layers.iter().map(|l| &l.blob).collect();
+        let kept: BTreeSet<&Digest> = layers
+            .iter()
+            .flat_map(|l| [&l.blob, &l.diff_id.0])
+            .collect();
         for info in self.ports().content.list().await? {
             if !kept.contains(&info.digest) && !self.is_pinned_blob(&info.digest) {
                 self.ports().content.delete(&info.digest).await?;
@@ -308,14 +311,11 @@ impl Images {
                 break;
             }
             removed.push(chain.clone());
-            let shared = snapshots
-                .layers()
-                .await?
-                .iter()
-                .any(|l| l.blob == info.blob);
-            if !shared && !self.is_pinned_blob(&info.blob) {
-                self.ports().content.delete(&info.blob).await?;
+            let mut unused = vec![info.blob];
+            if self.ports().content.is_outside() && info.diff_id.0 != unused[0] {
+                unused.push(info.diff_id.0);
             }
+            self.drop_unused(unused).await?;
         }
         Ok(removed)
     }

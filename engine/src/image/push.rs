@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use bottleship_oci::reference::DEFAULT_DOMAIN;
-use bottleship_oci::{ChainId, Descriptor, DiffId, Digest, Manifest, Reference, media_type};
+use bottleship_oci::{
+    Algorithm, ChainId, Descriptor, DiffId, Digest, Digester, Manifest, Reference, media_type,
+};
 use bytes::Bytes;
 use futures::TryStreamExt;
 use serde_json::json;
@@ -14,6 +16,8 @@ use super::state::Batch;
 use super::{Image, Images, Progress, blob};
 use crate::api::ApiError;
 use crate::api::types::{AuthConfig, JsonMessage};
+use crate::content;
+use crate::store::{Pieces, ReadAt};
 
 /// Layers sent at the same time (dockerd's `max-concurrent-uploads`).
 const CONCURRENT: usize = 5;
@@ -184,7 +188,7 @@ impl Images {
             progress.step(id, &format!("Mounted from {from}")).await?;
             return Ok(descriptor);
         };
-        let (descriptor, bytes) = self.compressed(layer).await?;
+        let (descriptor, blob) = self.compressed(layer).await?;
         progress
             .at(
                 id,
@@ -202,7 +206,7 @@ impl Images {
             return Ok(descriptor);
         }
         remote
-            .upload(path, &location, &descriptor.digest, bytes)
+            .upload(path, &location, &descriptor.digest, &*blob)
             .await
             .map_err(of_push)?;
         progress
@@ -213,18 +217,27 @@ impl Images {
     }
 
     /// A layer's blob as it goes over the wire: the one it was pulled as, if that is still there.
-    async fn compressed(&self, layer: &Layer) -> Result<(Descriptor, Bytes), ApiError> {
+    async fn compressed(&self, layer: &Layer) -> Result<(Descriptor, Rc<dyn ReadAt>), ApiError> {
+        let content = &*self.ports().content;
         if let Some(known) = self.source(&layer.diff_id)
-            && let Ok(bytes) = self.ports().content.read(&known.digest).await
+            && let Ok(blob) = content.open(&known.digest).await
         {
             return Ok((
                 Descriptor::new(docker_type(&known.media_type), known.digest, known.size),
-                bytes,
+                blob,
             ));
         }
         let tar = self.layer_tar(&layer.chain, &layer.diff_id).await?;
-        let bytes = blob::compress(&tar)?;
-        Ok((Descriptor::of(media_type::DOCKER_LAYER_GZIP, &bytes), bytes))
+        let blob = blob::compress(content, tar).await?;
+        let mut digester = Digester::new(Algorithm::Sha256);
+        let mut reader = content::Cursor::new(blob.clone());
+        std::io::copy(&mut reader, &mut digester).map_err(content::unreadable)?;
+        let descriptor = Descriptor::new(
+            media_type::DOCKER_LAYER_GZIP,
+            digester.finish(),
+            blob.size(),
+        );
+        Ok((descriptor, blob))
     }
 
     async fn send_blob(
@@ -239,7 +252,7 @@ impl Images {
         }
         match remote.start_upload(path, None).await.map_err(of_push)? {
             Some(location) => remote
-                .upload(path, &location, digest, bytes)
+                .upload(path, &location, digest, &Pieces::from(bytes))
                 .await
                 .map_err(of_push),
             None => Ok(()),

@@ -1,19 +1,21 @@
 //! `docker save`.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use bottleship_oci::save::{SavedImage, write};
-use bottleship_oci::{AnyReference, ImageId, Reference};
-use bytes::Bytes;
+use bottleship_oci::save::{Piece, SavedImage, write};
+use bottleship_oci::{AnyReference, ChainId, DiffId, Digester, ImageId, Reference};
+use futures::StreamExt;
 
 use super::Images;
 use super::blob;
-use crate::api::ApiError;
+use crate::api::{ApiError, Body};
+use crate::content;
+use crate::store::ReadAt;
 
 impl Images {
-    /// An archive of images, as pieces to be sent one after the other. A repository's name saves
-    /// all its tags.
-    pub async fn save(&self, names: &[&str]) -> Result<Vec<Bytes>, ApiError> {
+    /// An archive of images. A repository's name saves all its tags.
+    pub async fn save(&self, names: &[&str]) -> Result<Body, ApiError> {
         let mut order: Vec<ImageId> = Vec::new();
         let mut tags: BTreeMap<ImageId, Vec<Reference>> = BTreeMap::new();
         let mut add = |id: ImageId, reference: Option<Reference>| {
@@ -59,6 +61,7 @@ impl Images {
             }
         }
         let mut images = Vec::new();
+        let mut tars: BTreeMap<DiffId, Rc<dyn ReadAt>> = BTreeMap::new();
         for id in &order {
             let image = self
                 .get(id)
@@ -72,7 +75,12 @@ impl Images {
                 .iter()
                 .zip(&image.config.config.rootfs.diff_ids)
             {
-                layers.push(self.layer_tar(chain, diff_id).await?);
+                let tar = match tars.get(diff_id) {
+                    Some(tar) => tar.clone(),
+                    None => self.layer_tar(chain, diff_id).await?,
+                };
+                layers.push(tar.size());
+                tars.insert(diff_id.clone(), tar);
             }
             images.push(SavedImage {
                 config: image.config.clone(),
@@ -85,15 +93,22 @@ impl Images {
             let id = image.config.id();
             self.emit("save", id.as_str(), id.as_str());
         }
-        Ok(write(&images))
+        let pieces = futures::stream::iter(write(&images)).flat_map(move |piece| match piece {
+            Piece::Bytes(bytes) => futures::stream::once(async { Ok(bytes) }).boxed_local(),
+            Piece::Layer(diff_id) => match tars.get(&diff_id) {
+                Some(tar) => content::stream(tar.clone(), 0, tar.size()).boxed_local(),
+                None => futures::stream::empty().boxed_local(),
+            },
+        });
+        Ok(Body::stream(pieces))
     }
 
-    /// A layer's uncompressed tar, checked against its diffID.
+    /// A layer's uncompressed tar.
     pub(super) async fn layer_tar(
         &self,
-        chain: &bottleship_oci::ChainId,
-        diff_id: &bottleship_oci::DiffId,
-    ) -> Result<Bytes, ApiError> {
+        chain: &ChainId,
+        diff_id: &DiffId,
+    ) -> Result<Rc<dyn ReadAt>, ApiError> {
         let missing = || ApiError::system(format!("layer {chain} does not exist"));
         let info = self
             .ports()
@@ -101,9 +116,17 @@ impl Images {
             .layer(chain)
             .await?
             .ok_or_else(missing)?;
-        let stored = self.ports().content.read(&info.blob).await?;
-        let tar = blob::decompress(stored, self.settings().max_blob)?;
-        if !diff_id.0.verifies(&tar) {
+        let content = &*self.ports().content;
+        if let Ok(tar) = content.open(&diff_id.0).await {
+            return Ok(tar);
+        }
+        let stored = content.open(&info.blob).await?;
+        let tar = blob::plain(content, stored, self.settings().max_blob).await?;
+        // Content is checked when it is stored; what was compressed is checked here.
+        let mut digester = Digester::new(diff_id.0.algorithm());
+        let mut reader = content::Cursor::new(tar.clone());
+        std::io::copy(&mut reader, &mut digester).map_err(content::unreadable)?;
+        if digester.finish() != diff_id.0 {
             return Err(ApiError::system(format!(
                 "layer {diff_id} is damaged in the content store"
             )));

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use async_trait::async_trait;
 use bottleship_oci::config::{ContainerConfig, RawConfig};
-use bottleship_oci::save::{SavedImage, write};
+use bottleship_oci::save::{Piece, SavedImage, write};
 use bottleship_oci::{ChainId, DiffId, Digest, History, ImageConfig, Reference};
 use bottleship_vfs::InodeRef;
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use futures::executor::block_on;
 use super::{ImagePorts, Images, Progress, Settings, blob};
 use crate::api::types::{JsonMessage, Timestamp};
 use crate::clock::{ManualClock, SeededEntropy};
-use crate::content::ContentStore;
+use crate::content::{ContentStore, read_exact, unreadable};
 use crate::emulated::StoredContent;
 use crate::fetch::{Fetch, NoFetch};
 use crate::pipe::pipe;
@@ -57,8 +57,12 @@ impl Snapshotter for FakeSnapshots {
         parent: Option<&ChainId>,
         digest: &Digest,
     ) -> Result<LayerInfo, SnapshotError> {
-        let bytes = self.content.read(digest).await?;
-        let tar = blob::decompress(bytes, 1 << 20).map_err(|e| SnapshotError::Layer(e.message))?;
+        let blob = self.content.open(digest).await?;
+        let tar = blob::plain(&*self.content, blob, 1 << 20).await;
+        let tar = tar.map_err(|e| SnapshotError::Layer(e.message))?;
+        let mut bytes = vec![0; tar.size() as usize];
+        read_exact(&*tar, 0, &mut bytes).map_err(unreadable)?;
+        let tar = bytes;
         let diff_id = DiffId(Digest::of(&tar));
         let chain_id = ChainId::child(parent, &diff_id);
         let (parent, blob, size) = (parent.cloned(), digest.clone(), tar.len() as u64);
@@ -77,9 +81,6 @@ impl Snapshotter for FakeSnapshots {
             .clone())
     }
     async fn commit(&self, _: &str) -> Result<Option<LayerInfo>, SnapshotError> {
-        unused()
-    }
-    async fn diff(&self, _: &str) -> Result<Bytes, SnapshotError> {
         unused()
     }
     async fn changes(&self, _: &str) -> Result<Vec<Change>, SnapshotError> {
@@ -266,11 +267,20 @@ pub(super) fn config(layers: &[&[u8]]) -> RawConfig {
 pub(super) fn archive(config: &RawConfig, layers: &[&'static [u8]], tags: &[&str]) -> Bytes {
     let image = SavedImage {
         config: config.clone(),
-        layers: layers.iter().map(|l| Bytes::from_static(l)).collect(),
+        layers: layers.iter().map(|l| l.len() as u64).collect(),
         tags: tags.iter().map(|t| reference(t)).collect(),
         parent: None,
     };
-    write(&[image]).concat().into()
+    let diff_ids = &config.config.rootfs.diff_ids;
+    let bytes = |piece: Piece| match piece {
+        Piece::Bytes(bytes) => bytes,
+        Piece::Layer(diff_id) => {
+            let at = diff_ids.iter().position(|d| *d == diff_id);
+            Bytes::from_static(layers[at.unwrap_or_else(|| panic!("{diff_id}"))])
+        }
+    };
+    let pieces: Vec<Bytes> = write(&[image]).into_iter().map(bytes).collect();
+    pieces.concat().into()
 }
 
 pub(super) fn reference(name: &str) -> Reference {

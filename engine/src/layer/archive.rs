@@ -1,13 +1,14 @@
 //! Packing a tree as Docker does (moby's `go-archive`): what a layer is made of, `docker export`,
 //! `docker cp`.
 
-use std::collections::HashMap;
-use std::io::{self, Write};
+use std::collections::{HashMap, VecDeque};
+use std::io::Write;
 
 use bottleship_abi::mode::*;
 use bottleship_oci::{Algorithm, DiffId, Digester};
 use bottleship_vfs::overlay::{is_opaque, is_whiteout};
 use bottleship_vfs::{Attr, InodeRef};
+use bytes::Bytes;
 
 use super::LayerError;
 use super::header::Kind;
@@ -44,12 +45,7 @@ pub struct Archived {
 
 /// Packs an upper directory of an overlay, the kernel's or ours, as a layer.
 pub fn diff(upper: &InodeRef, out: impl Write) -> Result<Archived, LayerError> {
-    let mut packer = Packer::new(out);
-    walk(upper, &mut |found| match found.path.is_empty() {
-        true => Ok(true),
-        false => packer.layer_entry(found),
-    })?;
-    packer.finish()
+    pack_diff(upper)?.write_to(out)
 }
 
 /// Packs a tree, or a single file under [`ArchiveOptions::name`].
@@ -58,7 +54,22 @@ pub fn archive(
     options: &ArchiveOptions,
     out: impl Write,
 ) -> Result<Archived, LayerError> {
-    let mut packer = Packer::new(out);
+    pack(root, options)?.write_to(out)
+}
+
+/// As [`diff`], to be read piece by piece.
+pub fn pack_diff(upper: &InodeRef) -> Result<Packed, LayerError> {
+    let mut packer = Packer::new();
+    walk(upper, &mut |found| match found.path.is_empty() {
+        true => Ok(true),
+        false => packer.layer_entry(found),
+    })?;
+    packer.finish()
+}
+
+/// As [`archive`], to be read piece by piece.
+pub fn pack(root: &InodeRef, options: &ArchiveOptions) -> Result<Packed, LayerError> {
+    let mut packer = Packer::new();
     walk(root, &mut |found| {
         if options.exclude.iter().any(|path| path == found.path) {
             return Ok(false);
@@ -78,34 +89,113 @@ pub fn archive(
     packer.finish()
 }
 
-struct Packer<W: Write> {
-    writer: Writer<Hashing<W>>,
+/// Bytes of a file in one piece at most.
+const PIECE: usize = 256 << 10;
+
+/// An archive whose headers are made, and whose files are read when it is.
+pub struct Packed {
+    pieces: VecDeque<Piece>,
+    /// Bytes of the files and symbolic links, hard links once.
+    pub size: u64,
+    /// Entries; 0 when nothing was there.
+    pub entries: u64,
+}
+
+enum Piece {
+    /// Headers and padding.
+    Bytes(Vec<u8>),
+    /// What is left of a file.
+    File {
+        inode: InodeRef,
+        path: Vec<u8>,
+        at: u64,
+        end: u64,
+    },
+}
+
+impl Packed {
+    /// The next bytes; `None` at the end.
+    ///
+    /// # Errors
+    /// A file cannot be read, or became shorter since its header was made.
+    pub fn next_piece(&mut self) -> Result<Option<Bytes>, LayerError> {
+        loop {
+            let (inode, path, at, end) = match self.pieces.front_mut() {
+                None => return Ok(None),
+                Some(Piece::File {
+                    inode,
+                    path,
+                    at,
+                    end,
+                }) if *at < *end => (inode, path, at, *end),
+                Some(_) => match self.pieces.pop_front() {
+                    Some(Piece::Bytes(bytes)) => return Ok(Some(bytes.into())),
+                    _ => continue,
+                },
+            };
+            let want = PIECE.min(usize::try_from(end - *at).unwrap_or(PIECE));
+            let mut buf = vec![0; want];
+            let n = inode
+                .read_at(*at, &mut buf)
+                .map_err(LayerError::file(path))?;
+            if n == 0 {
+                return Err(LayerError::entry(
+                    path,
+                    "file became shorter while it was read",
+                ));
+            }
+            buf.truncate(n);
+            *at += n as u64;
+            return Ok(Some(buf.into()));
+        }
+    }
+
+    /// Writes all of it.
+    ///
+    /// # Errors
+    /// As [`Packed::next_piece`], and what `out` says.
+    pub fn write_to(mut self, mut out: impl Write) -> Result<Archived, LayerError> {
+        let mut digester = Digester::new(Algorithm::Sha256);
+        let mut archive_bytes = 0;
+        while let Some(piece) = self.next_piece()? {
+            digester.update(&piece);
+            archive_bytes += piece.len() as u64;
+            out.write_all(&piece)?;
+        }
+        out.flush()?;
+        Ok(Archived {
+            diff_id: DiffId(digester.finish()),
+            archive_bytes,
+            size: self.size,
+            entries: self.entries,
+        })
+    }
+}
+
+struct Packer {
+    writer: Writer<Vec<u8>>,
+    pieces: VecDeque<Piece>,
     /// Inodes with several names, by number: the name of the first.
     seen: HashMap<u64, Vec<u8>>,
     size: u64,
     entries: u64,
 }
 
-impl<W: Write> Packer<W> {
-    fn new(out: W) -> Packer<W> {
+impl Packer {
+    fn new() -> Packer {
         Packer {
-            writer: Writer::new(Hashing {
-                out,
-                digester: Digester::new(Algorithm::Sha256),
-                bytes: 0,
-            }),
+            writer: Writer::new(Vec::new()),
+            pieces: VecDeque::new(),
             seen: HashMap::new(),
             size: 0,
             entries: 0,
         }
     }
 
-    fn finish(self) -> Result<Archived, LayerError> {
-        let mut hashing = self.writer.finish()?;
-        hashing.out.flush()?;
-        Ok(Archived {
-            diff_id: DiffId(hashing.digester.finish()),
-            archive_bytes: hashing.bytes,
+    fn finish(mut self) -> Result<Packed, LayerError> {
+        self.pieces.push_back(Piece::Bytes(self.writer.finish()?));
+        Ok(Packed {
+            pieces: self.pieces,
             size: self.size,
             entries: self.entries,
         })
@@ -172,41 +262,23 @@ impl<W: Write> Packer<W> {
     }
 
     fn contents(&mut self, found: &Found<'_>) -> Result<(), LayerError> {
-        let size = found.attr.size;
-        copy_range(&mut self.writer, found, 0, size)?;
-        Ok(self.writer.end_data(size)?)
-    }
-}
-
-/// Copies a range of a file's bytes to the archive.
-pub(super) fn copy_range<W: Write>(
-    writer: &mut Writer<W>,
-    found: &Found<'_>,
-    from: u64,
-    to: u64,
-) -> Result<(), LayerError> {
-    let mut buf = vec![0; (to - from).min(64 << 10) as usize];
-    let mut at = from;
-    while at < to {
-        let want = buf
-            .len()
-            .min(usize::try_from(to - at).unwrap_or(usize::MAX));
-        let read = found.inode.read_at(at, &mut buf[..want]);
-        let n = read.map_err(LayerError::file(found.path))?;
-        if n == 0 {
-            return Err(LayerError::entry(
-                found.path,
-                "file became shorter while it was read",
-            ));
+        let end = found.attr.size;
+        if end > 0 {
+            let headers = self.writer.take();
+            self.pieces.push_back(Piece::Bytes(headers));
+            self.pieces.push_back(Piece::File {
+                inode: found.inode.clone(),
+                path: found.path.to_vec(),
+                at: 0,
+                end,
+            });
         }
-        writer.data(&buf[..n])?;
-        at += n as u64;
+        Ok(self.writer.end_data(end)?)
     }
-    Ok(())
 }
 
 /// The tar type of a file; sockets have none.
-pub(super) fn kind_of(attr: &Attr) -> Option<Kind> {
+fn kind_of(attr: &Attr) -> Option<Kind> {
     Some(match attr.kind() {
         S_IFREG => Kind::File,
         S_IFDIR => Kind::Dir,
@@ -219,7 +291,7 @@ pub(super) fn kind_of(attr: &Attr) -> Option<Kind> {
 }
 
 /// The header of a file: whole seconds, no names of users, directories with a slash.
-pub(super) fn header(attr: &Attr, mut name: Vec<u8>, kind: Kind) -> Header {
+fn header(attr: &Attr, mut name: Vec<u8>, kind: Kind) -> Header {
     if kind == Kind::Dir && !name.ends_with(b"/") {
         name.push(b'/');
     }
@@ -255,25 +327,5 @@ fn marker(name: Vec<u8>, mode: u32, mtime: i64, attr: &Attr) -> Header {
         link: Vec::new(),
         dev: (0, 0),
         records: Records::new(),
-    }
-}
-
-/// Hashes and counts what is written.
-struct Hashing<W> {
-    out: W,
-    digester: Digester,
-    bytes: u64,
-}
-
-impl<W: Write> Write for Hashing<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.out.write(bytes)?;
-        self.digester.update(&bytes[..n]);
-        self.bytes += n as u64;
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
     }
 }

@@ -74,6 +74,11 @@ impl LayerError {
         LayerError::Entry { name, reason }
     }
 
+    /// The typed error behind an error of reading.
+    pub(crate) fn from_read(error: io::Error) -> LayerError {
+        super::compression::error(error)
+    }
+
     /// For `map_err` on file system calls.
     pub(super) fn file(name: &[u8]) -> impl FnOnce(Errno) -> LayerError {
         move |errno| LayerError::File {

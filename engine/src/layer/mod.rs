@@ -4,7 +4,6 @@
 //!   back into the tar Docker would write.
 //! - [`archive`] and [`extract`] move plain trees (`docker export`, `cp`, `ADD`, `import`).
 //! - [`changes`] is `docker diff`, [`usage`] what it takes.
-//! - [`save_tree`] and [`load_tree`] keep a tree across restarts without losing anything.
 //! - [`Decompressor`] finds out how bytes are compressed and undoes it.
 //!
 //! Archives are untrusted: every size is limited, names stay inside the tree they are unpacked
@@ -17,10 +16,10 @@ mod compression;
 mod error;
 mod extract;
 mod header;
-mod persist;
 mod reader;
 mod remove;
 mod scope;
+mod source;
 mod unpack;
 mod walk;
 mod writer;
@@ -29,13 +28,14 @@ mod xz;
 #[cfg(test)]
 mod tests;
 
-pub use apply::{Applied, apply};
-pub use archive::{ArchiveOptions, Archived, archive, diff};
+pub use apply::{Applied, apply, apply_known};
+pub use archive::{ArchiveOptions, Archived, Packed, archive, diff, pack, pack_diff};
 pub use changes::changes;
 pub use compression::{Compression, Decompressor};
 pub use error::{LayerError, Limits, Printable};
-pub use extract::{ExtractOptions, extract};
+pub use extract::{ExtractOptions, extract, extract_from};
 pub(crate) use header::{BLOCK, Kind, RawHeader, field};
-pub use persist::{load_tree, save_tree};
+pub(crate) use reader::{Reader, TRUNCATED};
+pub(crate) use source::{Coming, Reading, Source};
 pub use walk::usage;
 pub(crate) use writer::{Header, Writer};

@@ -5,17 +5,18 @@
 //! reading instead of being searched past.
 
 use std::collections::BTreeMap;
-use std::io::BufRead;
 
-use bottleship_oci::{Algorithm, DiffId, Digester};
+use bottleship_oci::{Algorithm, DiffId, Digest, Digester};
 use bottleship_vfs::Time;
+use bytes::Bytes;
 
 use super::header::{BLOCK, Block, Kind, RawHeader, field, malformed};
+use super::source::Source;
 use super::{LayerError, Limits};
 
 /// An entry of an archive.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     pub name: Vec<u8>,
     pub kind: Kind,
     /// Permission bits (07777).
@@ -28,8 +29,6 @@ pub(super) struct Entry {
     pub link: Vec<u8>,
     pub dev: (u32, u32),
     pub xattrs: Records,
-    /// Extended records that are Bottleship's own.
-    pub own: Records,
 }
 
 /// Names and values.
@@ -45,16 +44,17 @@ struct Extended {
     gid: Option<u64>,
     mtime: Option<Time>,
     xattrs: Records,
-    own: Records,
 }
 
-/// The prefix of extended records that are Bottleship's own.
-pub(super) const OWN: &[u8] = b"BOTTLESHIP.";
+/// What is wrong with an archive that ends too early.
+pub(crate) const TRUNCATED: &str = "unexpected end of archive";
 
-/// A tar archive being read and hashed.
-pub(super) struct Reader<'a, R> {
+/// A tar archive being read, and hashed if that is asked for.
+pub(crate) struct Reader<'a, R> {
     source: R,
-    digester: Digester,
+    /// What was read and not used yet.
+    buffer: Bytes,
+    digester: Option<Digester>,
     limits: &'a Limits,
     /// Bytes read.
     offset: u64,
@@ -65,11 +65,21 @@ pub(super) struct Reader<'a, R> {
     ended: bool,
 }
 
-impl<'a, R: BufRead> Reader<'a, R> {
+impl<'a, R: Source> Reader<'a, R> {
+    /// Hashes all there is.
+    pub fn hashing(source: R, limits: &'a Limits) -> Reader<'a, R> {
+        let digester = Some(Digester::new(Algorithm::Sha256));
+        Reader {
+            digester,
+            ..Reader::new(source, limits)
+        }
+    }
+
     pub fn new(source: R, limits: &'a Limits) -> Reader<'a, R> {
         Reader {
             source,
-            digester: Digester::new(Algorithm::Sha256),
+            buffer: Bytes::new(),
+            digester: None,
             limits,
             offset: 0,
             left: 0,
@@ -80,13 +90,13 @@ impl<'a, R: BufRead> Reader<'a, R> {
     }
 
     /// The next entry; the rest of the last one's contents is skipped.
-    pub fn next(&mut self) -> Result<Option<Entry>, LayerError> {
+    pub async fn next(&mut self) -> Result<Option<Entry>, LayerError> {
         let mut extended = Extended::default();
         let mut pending = false;
         loop {
-            self.skip_contents()?;
+            self.skip_contents().await?;
             let at = self.offset;
-            let Some(block) = self.block()? else {
+            let Some(block) = self.block().await? else {
                 return match pending {
                     true => Err(malformed(at)("extended header without an entry")),
                     false => Ok(None),
@@ -101,21 +111,23 @@ impl<'a, R: BufRead> Reader<'a, R> {
             let size = u64::try_from(size).map_err(|_| malformed(at)("negative size"))?;
             match raw.flag() {
                 b'x' => {
-                    let records = self.extended(size)?;
+                    let records = self.extended(size).await?;
                     pax(&records, &mut extended).map_err(malformed(at))?;
                     pending = true;
                 }
                 // What holds for the whole archive is for whoever made it; nobody unpacks by it.
                 b'g' => {
-                    let records = self.extended(size)?;
+                    let records = self.extended(size).await?;
                     pax(&records, &mut Extended::default()).map_err(malformed(at))?;
                 }
                 b'L' => {
-                    extended.path = Some(long_name(self.extended(size)?).map_err(malformed(at))?);
+                    extended.path =
+                        Some(long_name(self.extended(size).await?).map_err(malformed(at))?);
                     pending = true;
                 }
                 b'K' => {
-                    extended.link = Some(long_name(self.extended(size)?).map_err(malformed(at))?);
+                    extended.link =
+                        Some(long_name(self.extended(size).await?).map_err(malformed(at))?);
                     pending = true;
                 }
                 _ => return self.entry(&raw, size, extended, at).map(Some),
@@ -191,7 +203,6 @@ impl<'a, R: BufRead> Reader<'a, R> {
             link: extended.link.unwrap_or_else(|| raw.link()),
             dev: (dev(field::DEV_MAJOR)?, dev(field::DEV_MINOR)?),
             xattrs: extended.xattrs,
-            own: extended.own,
             name: name.clone(),
         };
         if entry.name.is_empty() {
@@ -211,37 +222,52 @@ impl<'a, R: BufRead> Reader<'a, R> {
     }
 
     /// Hands the current entry's contents to `sink`, piece by piece.
-    pub fn contents(
+    pub async fn contents(
         &mut self,
         mut sink: impl FnMut(u64, &[u8]) -> Result<(), LayerError>,
     ) -> Result<(), LayerError> {
         let size = self.left;
         while self.left > 0 {
-            let (offset, left) = (size - self.left, self.left);
-            let n = self.piece(left, |bytes| sink(offset, bytes))?;
-            self.left -= n;
+            let offset = size - self.left;
+            let piece = self.content().await?;
+            sink(offset, &piece)?;
         }
         Ok(())
     }
 
-    /// Reads on to the end of the source, and gives the digest of all of it and its length.
-    pub fn finish(mut self) -> Result<(DiffId, u64), LayerError> {
-        loop {
-            let n = self.some(u64::MAX, |_| Ok(()))?;
-            if n == 0 {
-                return Ok((DiffId(self.digester.finish()), self.offset));
-            }
+    /// The next piece of the current entry's contents; empty at their end.
+    pub async fn content(&mut self) -> Result<Bytes, LayerError> {
+        if self.left == 0 {
+            return Ok(Bytes::new());
         }
+        let piece = self.piece(self.left).await?;
+        self.left -= piece.len() as u64;
+        Ok(piece)
+    }
+
+    /// Where in the archive the current entry's contents go on.
+    pub fn position(&self) -> u64 {
+        self.offset
+    }
+
+    /// Reads on to the end of the source, and gives the digest of all of it, if it was hashed, and
+    /// its length.
+    pub async fn finish(mut self) -> Result<(DiffId, u64), LayerError> {
+        while !self.some(u64::MAX).await?.is_empty() {}
+        let digest = self
+            .digester
+            .map_or_else(|| Digest::of(b""), Digester::finish);
+        Ok((DiffId(digest), self.offset))
     }
 
     /// The next block; `None` at the end of the archive: two blocks of zeros, or, as Go and GNU tar
     /// have it, nothing more.
-    fn block(&mut self) -> Result<Option<Block>, LayerError> {
+    async fn block(&mut self) -> Result<Option<Block>, LayerError> {
         if self.ended {
             return Ok(None);
         }
         let mut block = [0; BLOCK];
-        if !self.read_block(&mut block)? {
+        if !self.read_block(&mut block).await? {
             self.ended = true;
             return Ok(None);
         }
@@ -250,33 +276,32 @@ impl<'a, R: BufRead> Reader<'a, R> {
         }
         let at = self.offset;
         self.ended = true;
-        match self.read_block(&mut block)? && block.iter().any(|b| *b != 0) {
+        match self.read_block(&mut block).await? && block.iter().any(|b| *b != 0) {
             true => Err(malformed(at)("a single block of zeros")),
             false => Ok(None),
         }
     }
 
     /// Fills a block; false when there is nothing more at all.
-    fn read_block(&mut self, block: &mut Block) -> Result<bool, LayerError> {
+    async fn read_block(&mut self, block: &mut Block) -> Result<bool, LayerError> {
         let mut filled = 0;
         while filled < BLOCK {
-            let n = self.some((BLOCK - filled) as u64, |bytes| {
-                block[filled..filled + bytes.len()].copy_from_slice(bytes);
-                Ok(())
-            })?;
+            let bytes = self.some((BLOCK - filled) as u64).await?;
+            let n = bytes.len();
+            block[filled..filled + n].copy_from_slice(&bytes);
             if n == 0 {
                 return match filled {
                     0 => Ok(false),
                     _ => Err(self.truncated()),
                 };
             }
-            filled += n as usize;
+            filled += n;
         }
         Ok(true)
     }
 
     /// The contents of an extended header.
-    fn extended(&mut self, size: u64) -> Result<Vec<u8>, LayerError> {
+    async fn extended(&mut self, size: u64) -> Result<Vec<u8>, LayerError> {
         if size > self.limits.extended_bytes {
             return Err(limit(
                 "size of an extended tar header",
@@ -286,20 +311,35 @@ impl<'a, R: BufRead> Reader<'a, R> {
         let mut data = Vec::with_capacity(size as usize);
         while (data.len() as u64) < size {
             let left = size - data.len() as u64;
-            self.piece(left, |bytes| {
-                data.extend_from_slice(bytes);
-                Ok(())
-            })?;
+            data.extend_from_slice(&self.piece(left).await?);
         }
         self.padding = padding(size);
         Ok(data)
     }
 
+<<<<<<< HEAD
     fn skip_contents(&mut self) -> Result<(), LayerError> {
         let (mut skip, mut padding) = (self.left, self.padding);
+=======
+    async fn skip_contents(&mut self) -> Result<(), LayerError> {
+        let mut skip = self.left + self.padding;
+>>>>>>> e735af3 (Stream archives, blobs and contexts; store only what changed of a tree; stream a shell's line)
         (self.left, self.padding) = (0, 0);
+        if self.digester.is_none() && skip > self.buffer.len() as u64 {
+            let beyond = skip - self.buffer.len() as u64;
+            let skipped = self
+                .source
+                .skip(beyond)
+                .await
+                .map_err(super::compression::error)?;
+            if skipped > 0 {
+                self.offset += self.buffer.len() as u64 + skipped;
+                skip -= self.buffer.len() as u64 + skipped;
+                self.buffer.clear();
+            }
+        }
         while skip > 0 {
-            skip -= self.piece(skip, |_| Ok(()))?;
+            skip -= self.piece(skip).await?.len() as u64;
         }
         // An archive may end with the last file's contents, without padding: `docker build -f - DIR` sends such.
         while padding > 0 {
@@ -312,47 +352,41 @@ impl<'a, R: BufRead> Reader<'a, R> {
     }
 
     /// At least one byte, or the archive is cut off.
-    fn piece(
-        &mut self,
-        max: u64,
-        sink: impl FnOnce(&[u8]) -> Result<(), LayerError>,
-    ) -> Result<u64, LayerError> {
-        match self.some(max, sink)? {
-            0 => Err(self.truncated()),
-            n => Ok(n),
+    async fn piece(&mut self, max: u64) -> Result<Bytes, LayerError> {
+        let bytes = self.some(max).await?;
+        match bytes.is_empty() {
+            true => Err(self.truncated()),
+            false => Ok(bytes),
         }
     }
 
-    /// Up to `max` bytes; 0 at the end of the source.
-    fn some(
-        &mut self,
-        max: u64,
-        sink: impl FnOnce(&[u8]) -> Result<(), LayerError>,
-    ) -> Result<u64, LayerError> {
-        let bytes = self.source.fill_buf().map_err(super::compression::error)?;
-        // Small enough that what is hashed is still in the cache when it is copied.
-        let n = bytes
-            .len()
-            .min(usize::try_from(max).unwrap_or(usize::MAX))
-            .min(1 << 16);
-        let bytes = &bytes[..n];
-        self.offset += n as u64;
+    /// Up to `max` bytes; none at the end of the source.
+    async fn some(&mut self, max: u64) -> Result<Bytes, LayerError> {
+        if self.buffer.is_empty() {
+            let read = self.source.chunk().await;
+            self.buffer = read.map_err(super::compression::error)?;
+        }
+        let max = usize::try_from(max).unwrap_or(usize::MAX);
+        let bytes = self.buffer.split_to(self.buffer.len().min(max));
+        self.offset += bytes.len() as u64;
         if self.offset > self.limits.archive_bytes {
             return Err(limit(
                 "size of the unpacked archive",
                 self.limits.archive_bytes,
             ));
         }
-        self.digester.update(bytes);
-        if n > 0 {
-            sink(bytes)?;
+        if let Some(digester) = &mut self.digester {
+            digester.update(&bytes);
         }
-        self.source.consume(n);
-        Ok(n as u64)
+        Ok(bytes)
     }
 
     fn truncated(&self) -> LayerError {
+<<<<<<< HEAD
         malformed(self.offset)(super::error::TRUNCATED)
+=======
+        malformed(self.offset)(TRUNCATED)
+>>>>>>> e735af3 (Stream archives, blobs and contexts; store only what changed of a tree; stream a shell's line)
     }
 }
 
@@ -431,8 +465,6 @@ fn pax_record(key: &[u8], value: &[u8], into: &mut Extended) -> Result<(), &'sta
         _ => {
             if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
                 into.xattrs.insert(name.to_vec(), value.to_vec());
-            } else if key.starts_with(OWN) {
-                into.own.insert(key.to_vec(), value.to_vec());
             }
         }
     }

@@ -1,16 +1,18 @@
 //! Placing the entries of an archive in a tree.
 
-use std::io::BufRead;
+use std::rc::Rc;
 
 use bottleship_oci::DiffId;
 use bottleship_vfs::overlay::{OPAQUE, PRIVATE_XATTRS, is_whiteout};
+use bottleship_vfs::tmpfs::{self, Backing};
 use bottleship_vfs::{CreatePerm, Errno, InodeRef, NewNode, SetAttr, Time, XattrFlags};
 
+use super::LayerError;
 use super::header::Kind;
 use super::reader::{Entry, Reader};
 use super::remove::remove_all;
 use super::scope::{components, directory, missing};
-use super::{LayerError, Limits};
+use super::source::Source;
 
 /// The prefix of a whiteout's name, and the name that makes a directory opaque.
 pub(super) const WHITEOUT: &[u8] = b".wh.";
@@ -28,6 +30,8 @@ pub(super) struct Rules<'a> {
     pub keep_kinds: bool,
     /// Owner of everything, instead of what the archive says.
     pub owner: Option<(u32, u32)>,
+    /// The archive's bytes, when files' contents are to stay there.
+    pub backing: Option<Rc<dyn Backing>>,
 }
 
 /// What was unpacked.
@@ -46,23 +50,21 @@ struct Unpacker<'a> {
     dir_times: Vec<(InodeRef, Time)>,
 }
 
-pub(super) fn unpack<R: BufRead>(
-    tar: R,
+pub(super) async fn unpack<R: Source>(
+    mut reader: Reader<'_, R>,
     root: &InodeRef,
-    limits: &Limits,
     rules: &Rules<'_>,
 ) -> Result<Unpacked, LayerError> {
-    let mut reader = Reader::new(tar, limits);
     let mut unpacker = Unpacker {
         root,
         rules,
         dir_times: Vec::new(),
     };
     let (mut size, mut entries) = (0, 0);
-    while let Some(entry) = reader.next()? {
+    while let Some(entry) = reader.next().await? {
         size += entry.size;
         entries += 1;
-        unpacker.entry(&mut reader, entry)?;
+        unpacker.entry(&mut reader, entry).await?;
     }
     for (dir, mtime) in unpacker.dir_times {
         let set = SetAttr {
@@ -71,7 +73,7 @@ pub(super) fn unpack<R: BufRead>(
         };
         dir.set_attr(&set).map_err(LayerError::file(b"."))?;
     }
-    let (diff_id, archive_bytes) = reader.finish()?;
+    let (diff_id, archive_bytes) = reader.finish().await?;
     Ok(Unpacked {
         diff_id,
         archive_bytes,
@@ -81,7 +83,7 @@ pub(super) fn unpack<R: BufRead>(
 }
 
 impl Unpacker<'_> {
-    fn entry<R: BufRead>(
+    async fn entry<R: Source>(
         &mut self,
         reader: &mut Reader<'_, R>,
         entry: Entry,
@@ -145,14 +147,31 @@ impl Unpacker<'_> {
         if hides && entry.kind == Kind::Dir {
             set_opaque(&inode).map_err(LayerError::file(&entry.name))?;
         }
-        if entry.kind == Kind::File {
-            reader.contents(|offset, bytes| match inode.write_at(offset, bytes) {
+        if entry.kind == Kind::File && !self.back(reader, &entry, &inode)? {
+            let write = |offset, bytes: &[u8]| match inode.write_at(offset, bytes) {
                 Ok(n) if n == bytes.len() => Ok(()),
                 Ok(_) => Err(LayerError::file(&entry.name)(Errno::ENOSPC)),
                 Err(errno) => Err(LayerError::file(&entry.name)(errno)),
-            })?;
+            };
+            reader.contents(write).await?;
         }
         self.attributes(&entry, &inode, false)
+    }
+
+    /// Leaves a file's contents in the archive, if they may stay there.
+    fn back<R: Source>(
+        &self,
+        reader: &Reader<'_, R>,
+        entry: &Entry,
+        inode: &InodeRef,
+    ) -> Result<bool, LayerError> {
+        let node = inode.as_any().downcast_ref::<tmpfs::Node>();
+        let (Some(backing), Some(node)) = (&self.rules.backing, node) else {
+            return Ok(false);
+        };
+        node.back(backing.clone(), reader.position(), entry.size)
+            .map_err(LayerError::file(&entry.name))?;
+        Ok(true)
     }
 
     /// `.` or `/`: the attributes of the directory that is unpacked into.

@@ -92,11 +92,6 @@ impl<W: Write> Writer<W> {
         self.block(block)
     }
 
-    /// Contents of the file whose header was written.
-    pub fn data(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.out.write_all(bytes)
-    }
-
     /// Pads the contents to a block.
     pub fn end_data(&mut self, size: u64) -> io::Result<()> {
         self.out.write_all(&[0; BLOCK][..padding(size) as usize])
@@ -147,6 +142,13 @@ impl<W: Write> Writer<W> {
         );
         block[field::CHECKSUM.end - 1] = b' ';
         self.out.write_all(&block)
+    }
+}
+
+impl Writer<Vec<u8>> {
+    /// Takes what was written so far.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out)
     }
 }
 

@@ -7,7 +7,8 @@ use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderVal
 use super::error::Code;
 use super::state::Change;
 use super::{Answer, CONTENT_DIGEST, Call, Registry, RegistryError, header};
-use crate::api::Response;
+use crate::api::{Body, Response};
+use crate::content;
 
 impl Registry {
     /// A blob's size in bytes.
@@ -33,13 +34,14 @@ impl Registry {
             None => None,
             Some(value) => range(value.to_str().unwrap_or_default(), size)?,
         };
-        let bytes = self.content.read(digest).await?;
+        let blob = self.content.open(digest).await?;
         let Some((from, to)) = range else {
-            let response = Response::with("application/octet-stream", bytes);
+            let body = Body::stream(content::stream(blob, 0, size));
+            let response = Response::with("application/octet-stream", body);
             return Ok(describe(response, digest).header(CONTENT_LENGTH, HeaderValue::from(size)));
         };
         // Within `size`, which is the content's length.
-        let part = bytes.slice(from as usize..to as usize + 1);
+        let part = Body::stream(content::stream(blob, from, to + 1));
         let mut response = Response::with("application/octet-stream", part);
         response.status = StatusCode::PARTIAL_CONTENT;
         let response = response.header(CONTENT_RANGE, header(&format!("bytes {from}-{to}/{size}")));

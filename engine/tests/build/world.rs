@@ -20,10 +20,11 @@ use bottleship_engine::image::{ImagePorts, Images, Settings};
 use bottleship_engine::layer::Limits;
 use bottleship_engine::pipe::pipe;
 use bottleship_engine::snapshot::Snapshotter;
-use bottleship_engine::store::{MemoryStore, Store};
+use bottleship_engine::store::{MemoryStore, Pieces, Store};
 use bottleship_oci::config::{ContainerConfig, History, ImageConfig, RawConfig};
 use bottleship_oci::{ImageId, Reference};
 use bottleship_vfs::{CreatePerm, InodeRef, NewNode, Quota};
+use bytes::Bytes;
 use futures::executor::block_on;
 
 use crate::shell;
@@ -73,7 +74,7 @@ impl World {
         let snapshots = Rc::new(snapshots.expect("snapshots"));
         let images = Images::new(
             ImagePorts {
-                content,
+                content: content.clone(),
                 snapshots: snapshots.clone(),
                 store: store.clone(),
                 fetch: fetch.clone(),
@@ -100,6 +101,7 @@ impl World {
             }),
             sandboxes: Rc::new(Processes),
             snapshots: snapshots.clone(),
+            content,
             store,
             fetch,
             clock: clock.clone(),
@@ -178,6 +180,8 @@ impl World {
         self.reports.borrow_mut().clear();
         let (writer, mut reader) = pipe(1 << 20);
         let output = Output::new(writer, request.quiet);
+        let archive = Bytes::copy_from_slice(archive);
+        let archive = Rc::new(Pieces::from(archive));
         let result = block_on(async {
             let built = async {
                 let output = output;

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
-use std::task::{Wake, Waker};
+use std::task::{Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use bottleship_engine::api::stdcopy::StdStream;
 use bottleship_engine::clock::{Clock, Entropy};
 use bottleship_engine::emulated::{DockerHost, HostConfig, Outside, Terminal};
 use bottleship_engine::store::{MemoryStore, Store};
@@ -38,10 +39,9 @@ pub struct Shell {
 
 /// What reaches the loop from other threads.
 enum Event {
-    Keys(Vec<u8>),
-    /// Standard input has ended.
-    End,
     Resized,
+    /// Its number.
+    Signal(u32),
 }
 
 struct Unpark(Thread);
@@ -60,8 +60,17 @@ impl Shell {
         host.engine()
             .set_waker(Waker::from(Arc::new(Unpark(thread::current()))));
         let code = match &self.command {
-            Some(line) => run_line(&host, &*clock, line)?,
-            None => interact(&host, &*clock, &runtime)?,
+            Some(line) if terminals() => {
+                let (rows, columns) = size();
+                let terminal = host.run_on_terminal(line, rows, columns);
+                interact(&host, &*clock, &runtime, terminal)?
+            }
+            Some(line) => run_line(&host, &*clock, &runtime, line)?,
+            None => {
+                let (rows, columns) = size();
+                let terminal = host.open_terminal(rows, columns);
+                interact(&host, &*clock, &runtime, terminal)?
+            }
         };
         finish(&host, &*clock, async { host.sync().await })?
             .context("can't keep the host's state")?;
@@ -120,7 +129,7 @@ fn finish<T: 'static>(
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = std::task::Context::from_waker(&waker);
     loop {
-        if let std::task::Poll::Ready(value) = future.as_mut().poll(&mut context) {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
             return Ok(value);
         }
         step(host, clock);
@@ -129,7 +138,12 @@ fn finish<T: 'static>(
 
 /// One slice of the host, then rest until there is something to do.
 fn step(host: &DockerHost, clock: &dyn Clock) {
-    match host.run(SLICE) {
+    rest(host.run(SLICE), clock);
+}
+
+/// Waits until there is something to do.
+fn rest(state: RunState, clock: &dyn Clock) {
+    match state {
         RunState::Runnable => {}
         RunState::Idle => thread::park(),
         RunState::Sleeping { until } => {
@@ -140,12 +154,78 @@ fn step(host: &DockerHost, clock: &dyn Clock) {
     }
 }
 
-fn run_line(host: &DockerHost, clock: &dyn Clock, line: &str) -> Result<i32> {
-    let output =
-        finish(host, clock, async { host.exec(line).await })?.map_err(anyhow::Error::msg)?;
-    std::io::stdout().write_all(&output.stdout)?;
-    std::io::stderr().write_all(&output.stderr)?;
-    Ok(output.code)
+/// Whether a person types and reads.
+fn terminals() -> bool {
+    termios::isatty(rustix::stdio::stdin()) && termios::isatty(rustix::stdio::stdout())
+}
+
+/// Runs a line with this process' standard streams, passing on what asks it to end; its exit code.
+fn run_line(host: &DockerHost, clock: &dyn Clock, runtime: &Runtime, line: &str) -> Result<i32> {
+    let mut job = host.start(line, true).map_err(anyhow::Error::msg)?;
+    let (events, input) = listen(runtime, &Listened::Line);
+    let mut exited = Box::pin(job.exited());
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = std::task::Context::from_waker(&waker);
+    let mut pending: Vec<u8> = Vec::new();
+    let mut ended = false;
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        for event in events.try_iter() {
+            if let Event::Signal(number) = event {
+                job.signal(number);
+            }
+        }
+        if pending.is_empty() && !ended {
+            match input.try_recv() {
+                Ok(more) => pending = more,
+                Err(mpsc::TryRecvError::Empty) => {}
+                Err(mpsc::TryRecvError::Disconnected) => {
+                    ended = true;
+                    job.close_input();
+                }
+            }
+        }
+        let mut busy = false;
+        if !pending.is_empty() {
+            match job.poll_write(&mut context, &pending) {
+                Poll::Ready(Ok(taken)) => {
+                    pending.drain(..taken);
+                    busy = true;
+                }
+                Poll::Ready(Err(_)) => {
+                    // Nobody reads it: this side need not either.
+                    pending.clear();
+                    ended = true;
+                    job.close_input();
+                }
+                Poll::Pending => {}
+            }
+        }
+        let state = host.run(SLICE);
+        while let Poll::Ready(Some((stream, count))) = job.poll_output(&mut context, &mut buffer) {
+            busy = true;
+            let bytes = &buffer[..count];
+            let written = match stream {
+                StdStream::Stdout => write_now(&mut std::io::stdout(), bytes),
+                _ => write_now(&mut std::io::stderr(), bytes),
+            };
+            if written.is_err() {
+                job.close_output(stream);
+            }
+        }
+        if busy {
+            continue;
+        }
+        if let Poll::Ready(code) = exited.as_mut().poll(&mut context) {
+            return Ok(code);
+        }
+        rest(state, clock);
+    }
+}
+
+fn write_now(out: &mut impl Write, bytes: &[u8]) -> std::io::Result<()> {
+    out.write_all(bytes)?;
+    out.flush()
 }
 
 fn size() -> (u16, u16) {
@@ -155,28 +235,41 @@ fn size() -> (u16, u16) {
     }
 }
 
-/// A login shell on this terminal; its exit code.
-fn interact(host: &DockerHost, clock: &dyn Clock, runtime: &Runtime) -> Result<i32> {
-    let (rows, columns) = size();
-    let terminal = host
-        .open_terminal(rows, columns)
-        .map_err(anyhow::Error::msg)?;
-    let events = listen(runtime);
+/// A shell on this terminal; its exit code.
+fn interact(
+    host: &DockerHost,
+    clock: &dyn Clock,
+    runtime: &Runtime,
+    terminal: Result<Terminal, String>,
+) -> Result<i32> {
+    let terminal = terminal.map_err(anyhow::Error::msg)?;
+    let (events, input) = listen(runtime, &Listened::Terminal);
     let _raw = Raw::enter();
     let mut exited = Box::pin(terminal.exited());
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = std::task::Context::from_waker(&waker);
     let mut keys = Vec::new();
+    let mut ended = false;
     let mut out = std::io::stdout().lock();
     loop {
-        while let Ok(event) = events.try_recv() {
+        for event in events.try_iter() {
             match event {
-                Event::Keys(more) => keys.extend(more),
-                // Ctrl-D, as a terminal sends it.
-                Event::End => keys.push(4),
                 Event::Resized => {
                     let (rows, columns) = size();
                     terminal.resize(rows, columns);
+                }
+                // Its terminal is gone.
+                Event::Signal(_) => return Ok(129),
+            }
+        }
+        if keys.is_empty() && !ended {
+            match input.try_recv() {
+                Ok(more) => keys = more,
+                Err(mpsc::TryRecvError::Empty) => {}
+                Err(mpsc::TryRecvError::Disconnected) => {
+                    ended = true;
+                    // Ctrl-D, as a terminal sends it.
+                    keys.push(4);
                 }
             }
         }
@@ -186,19 +279,15 @@ fn interact(host: &DockerHost, clock: &dyn Clock, runtime: &Runtime) -> Result<i
         if drain(&terminal, &mut out)? {
             continue;
         }
-        if let std::task::Poll::Ready(code) = exited.as_mut().poll(&mut context) {
+        if let Poll::Ready(code) = exited.as_mut().poll(&mut context) {
             drain(&terminal, &mut out)?;
             return Ok(code);
         }
-        match state {
-            RunState::Runnable => {}
-            RunState::Idle => thread::park(),
-            RunState::Sleeping { until } => {
-                thread::park_timeout(Duration::from_nanos(
-                    until.saturating_sub(clock.monotonic()),
-                ));
-            }
+        if taken > 0 && keys.is_empty() {
+            // Perhaps more was typed meanwhile.
+            continue;
         }
+        rest(state, clock);
     }
 }
 
@@ -217,36 +306,66 @@ fn drain(terminal: &Terminal, out: &mut impl Write) -> Result<bool> {
     Ok(any)
 }
 
-/// Keys and resizes of this process' terminal, from threads that may wait for them.
-fn listen(runtime: &Runtime) -> mpsc::Receiver<Event> {
+/// What the loop wants to hear of.
+enum Listened {
+    /// Resizes, and the terminal's going away: its keys arrive as bytes.
+    Terminal,
+    /// Signals that ask a command to end.
+    Line,
+}
+
+/// Events, and the chunks of standard input, from threads that may wait for them. Input is read only as fast as it is
+/// taken; its channel ends with it.
+fn listen(
+    runtime: &Runtime,
+    listened: &Listened,
+) -> (mpsc::Receiver<Event>, mpsc::Receiver<Vec<u8>>) {
+    use tokio::signal::unix::{SignalKind, signal};
     let (events, receiver) = mpsc::channel();
     let main = thread::current();
-    let (resized, unpark) = (events.clone(), main.clone());
-    runtime.spawn(async move {
-        use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut changes) = signal(SignalKind::window_change()) else {
-            return;
+    let kinds: &[SignalKind] = match listened {
+        Listened::Terminal => &[SignalKind::window_change(), SignalKind::hangup()],
+        Listened::Line => &[
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+            SignalKind::quit(),
+        ],
+    };
+    let _inside = runtime.enter();
+    for kind in kinds.iter().copied() {
+        // Installed here, so that none comes before it is heard.
+        let Ok(mut arrivals) = signal(kind) else {
+            continue;
         };
-        while changes.recv().await.is_some() && resized.send(Event::Resized).is_ok() {
-            unpark.unpark();
-        }
-    });
-    thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        loop {
-            let event = match std::io::stdin().read(&mut buffer) {
-                Ok(0) | Err(_) => Event::End,
-                Ok(count) => Event::Keys(buffer[..count].to_vec()),
-            };
-            let ended = matches!(event, Event::End);
-            if events.send(event).is_err() || ended {
+        let (events, main) = (events.clone(), main.clone());
+        runtime.spawn(async move {
+            let number = u32::try_from(kind.as_raw_value()).unwrap_or(0);
+            while arrivals.recv().await.is_some() {
+                let event = match kind == SignalKind::window_change() {
+                    true => Event::Resized,
+                    false => Event::Signal(number),
+                };
+                if events.send(event).is_err() {
+                    return;
+                }
                 main.unpark();
+            }
+        });
+    }
+    let (keys, input) = mpsc::sync_channel(1);
+    thread::spawn(move || {
+        let mut buffer = [0; 16 << 10];
+        while let Ok(count @ 1..) = std::io::stdin().read(&mut buffer) {
+            if keys.send(buffer[..count].to_vec()).is_err() {
                 return;
             }
             main.unpark();
         }
+        drop(keys);
+        main.unpark();
     });
-    receiver
+    (receiver, input)
 }
 
 /// This terminal in raw mode, as long as it lives.

@@ -48,9 +48,7 @@ pub async fn put(mut call: Call, id: &str) -> ApiResult {
         no_overwrite_dir_non_dir: call.query.bool("noOverwriteDirNonDir"),
         copy_uid_gid: call.query.bool("copyUIDGID"),
     };
-    let tar = std::mem::take(&mut call.body)
-        .collect(call.engine.config().max_archive)
-        .await?;
+    let tar = std::mem::take(&mut call.body);
     archive::put(&call.engine, &container, id, &path, tar, options).await?;
     Ok(Response::status(StatusCode::OK))
 }

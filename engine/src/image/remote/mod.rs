@@ -12,18 +12,24 @@ use bottleship_oci::document::printable;
 use bottleship_oci::reference::DEFAULT_DOMAIN;
 use bottleship_oci::{Digest, Reference, media_type};
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LINK, LOCATION, RANGE, WWW_AUTHENTICATE};
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, LINK, LOCATION, RANGE, WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 
 use super::Images;
 use crate::api::ApiError;
 use crate::api::types::AuthConfig;
+use crate::content;
 use crate::fetch::{Fetch, FetchRequest, FetchResponse};
+use crate::store::ReadAt;
 use answer::{collect, expect, failure, next_page, refused};
 use url::Address;
 
 const HUB: &str = "https://registry-1.docker.io";
+/// Bytes of a blob sent in one request at most.
+const UPLOAD_CHUNK: u64 = 16 << 20;
 const REDIRECTS: usize = 5;
 /// The most bytes of an error's body, a token or a list of tags.
 const SMALL: usize = 1 << 20;
@@ -390,24 +396,42 @@ impl Remote {
         self.location(&response).map(Some)
     }
 
-    /// Uploads a blob to where [`Remote::start_upload`] said.
+    /// Uploads a blob to where [`Remote::start_upload`] said, in chunks if it is large.
     pub async fn upload(
         &self,
         path: &str,
         to: &str,
         digest: &Digest,
-        bytes: Bytes,
+        blob: &dyn ReadAt,
     ) -> Result<(), RemoteError> {
-        let mut headers = HeaderMap::new();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/octet-stream"),
-        );
-        let response = self
-            .send(Method::PATCH, to, path, Access::Push, headers, bytes)
-            .await?;
-        let response = expect(response, &[StatusCode::ACCEPTED]).await?;
-        let location = self.location(&response)?;
+        let mut location = to.to_owned();
+        let mut from = 0;
+        loop {
+            let len = UPLOAD_CHUNK.min(blob.size() - from);
+            let mut chunk = vec![0; len as usize];
+            content::read_exact(blob, from, &mut chunk)
+                .map_err(|e| RemoteError::Other(e.to_string()))?;
+            let mut headers = HeaderMap::new();
+            headers.insert(
+                CONTENT_TYPE,
+                HeaderValue::from_static("application/octet-stream"),
+            );
+            if len < blob.size()
+                && let Ok(range) = HeaderValue::from_str(&format!("{from}-{}", from + len - 1))
+            {
+                headers.insert(CONTENT_RANGE, range);
+            }
+            let chunk = Bytes::from(chunk);
+            let response = self
+                .send(Method::PATCH, &location, path, Access::Push, headers, chunk)
+                .await?;
+            let response = expect(response, &[StatusCode::ACCEPTED]).await?;
+            location = self.location(&response)?;
+            from += len;
+            if from == blob.size() {
+                break;
+            }
+        }
         let joint = if location.contains('?') { '&' } else { '?' };
         let to = format!(
             "{location}{joint}digest={}",
@@ -568,11 +592,7 @@ impl Remote {
 }
 
 /// A document somewhere, following redirects that stay in the open.
-pub(super) async fn download(
-    fetch: &dyn Fetch,
-    url: &str,
-    limit: u64,
-) -> Result<Bytes, RemoteError> {
+pub(super) async fn download(fetch: &dyn Fetch, url: &str) -> Result<FetchResponse, RemoteError> {
     let home = Address::parse(url)?;
     let mut address = home.clone();
     for _ in 0..=REDIRECTS {
@@ -591,8 +611,7 @@ pub(super) async fn download(
             address = address.redirected(to, &home)?;
             continue;
         }
-        let response = expect(response, &[StatusCode::OK]).await?;
-        return collect(response, usize::try_from(limit).unwrap_or(usize::MAX)).await;
+        return expect(response, &[StatusCode::OK]).await;
     }
     Err(RemoteError::Other(
         "stopped after too many redirects".into(),

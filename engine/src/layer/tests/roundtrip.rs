@@ -5,10 +5,13 @@ use std::process::Command;
 
 use bottleship_vfs::overlay::Upper;
 use bottleship_vfs::*;
+use futures::executor::block_on;
 use proptest::prelude::*;
 
 use super::tars::*;
-use crate::layer::{ExtractOptions, Limits, apply, diff, extract, load_tree, save_tree};
+use crate::emulated::stored_tree::StoredTree;
+use crate::layer::{ExtractOptions, Limits, apply, diff, extract};
+use crate::store::{MemoryStore, Store};
 
 /// One change to a tree.
 #[derive(Clone, Debug)]
@@ -151,37 +154,44 @@ proptest! {
         prop_assert!(tar == second);
     }
 
+    /// Synced again and again, and opened in between as after a crash.
     #[test]
-    fn a_saved_tree_is_the_same_when_loaded(base in changes(), top in changes()) {
+    fn a_stored_tree_is_the_same_when_loaded(base in changes(), rounds in prop::collection::vec(changes(), 1..4)) {
         let clock = Clock::new();
         let lower = new(&clock);
         run(&clock, lower.clone(), &base);
         lower.seal();
+        let store = MemoryStore::default();
         let upper = new(&clock);
         let overlay = Overlay::new(&clock, vec![lower.root()], Some(Upper::new(&upper))).unwrap();
-        run(&clock, overlay, &top);
+        let stored = StoredTree::new("b", "tree", upper.clone());
         let sparse = upper.root().create(b"sparse", NewNode::File, CreatePerm::default()).unwrap();
         sparse.write_at(1 << 40, b"far").unwrap();
-        sparse.write_at(100_000, b"near").unwrap();
         upper.root().create(b"socket", NewNode::Socket, CreatePerm::default()).unwrap();
-        set_mtime(&sparse, 5, 123_456_789);
-        let mut saved = Vec::new();
-        save_tree(&upper.root(), &mut saved).unwrap();
-        prop_assert!(saved.len() < 1 << 20);
-        let again = new(&clock);
-        load_tree(&*saved, &again.root(), &Limits::default()).unwrap();
-        let loaded = again.root().lookup(b"sparse").unwrap();
-        prop_assert_eq!(loaded.attr().unwrap().size, (1 << 40) + 3);
-        prop_assert_eq!(loaded.attr().unwrap().mtime, Time { sec: 5, nsec: 123_456_789 });
-        prop_assert_eq!(loaded.attr().unwrap().blocks, sparse.attr().unwrap().blocks);
-        let mut near = [0; 5];
-        loaded.read_at(99_999, &mut near).unwrap();
-        prop_assert_eq!(&near, b"\0near");
-        for fs in [&upper, &again] {
-            fs.root().unlink(b"sparse").unwrap();
+        let open = |clock: &Clock| {
+            let again = new(clock);
+            block_on(StoredTree::load(&store, "b", "tree", again)).unwrap()
+        };
+        for (i, changes) in rounds.iter().enumerate() {
+            run(&clock, overlay.clone(), changes);
+            sparse.write_at(100_000 * i as u64, b"near").unwrap();
+            set_mtime(&sparse, 5, 123_456_789);
+            block_on(stored.sync(&store, Vec::new())).unwrap();
+            let again = open(&clock);
+            prop_assert_eq!(full(&again.tree().root()), full(&upper.root()));
+            let loaded = again.tree().root().lookup(b"sparse").unwrap();
+            prop_assert_eq!(loaded.attr().unwrap().mtime, Time { sec: 5, nsec: 123_456_789 });
+            prop_assert_eq!(loaded.attr().unwrap().blocks, sparse.attr().unwrap().blocks);
         }
-        prop_assert_eq!(full(&again.root()), full(&upper.root()));
-        prop_assert_eq!(again.root().attr().unwrap().mode, upper.root().attr().unwrap().mode);
+        // What was loaded goes on where the other left off.
+        let again = open(&clock);
+        again.tree().root().create(b"later", NewNode::Dir, CreatePerm::default()).unwrap();
+        block_on(again.sync(&store, Vec::new())).unwrap();
+        again.tree().root().rmdir(b"later").unwrap();
+        block_on(again.sync(&store, Vec::new())).unwrap();
+        prop_assert_eq!(full(&open(&clock).tree().root()), full(&again.tree().root()));
+        block_on(store.commit(again.removal())).unwrap();
+        prop_assert_eq!(store.size(), 0);
     }
 
     #[test]
@@ -297,28 +307,4 @@ fn extracting_stays_inside_and_keeps_kinds() {
         .attr()
         .unwrap();
     assert_eq!((attr.uid, attr.gid), (5, 6));
-}
-
-/// Prints, not checks: how long a layer of 100 MB takes. Run with `--release -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn how_fast_a_layer_is_applied() {
-    let mut tar = Tar::new();
-    let data: Vec<u8> = (0..1 << 20)
-        .map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
-        .collect();
-    for i in 0..100 {
-        tar = tar
-            .raw(&format!("dir/big{i}"), b'0', data.len() as u64, |_| {})
-            .data(&data);
-    }
-    let tar = tar.end();
-    let started = std::time::Instant::now();
-    let fs = tmpfs();
-    apply(&*tar, &fs.root(), &Limits::default()).unwrap();
-    println!("apply {} MB: {:?}", tar.len() >> 20, started.elapsed());
-    let started = std::time::Instant::now();
-    let mut out = Vec::with_capacity(tar.len());
-    diff(&fs.root(), &mut out).unwrap();
-    println!("diff {} MB: {:?}", out.len() >> 20, started.elapsed());
 }

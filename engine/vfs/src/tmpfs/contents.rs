@@ -74,6 +74,8 @@ pub(crate) struct Contents {
     pages: BTreeMap<u64, Slot>,
     tail_at: u64,
     tail: Vec<u8>,
+    /// A page was handed out to be written to.
+    mapped: bool,
 }
 
 impl Contents {
@@ -200,7 +202,8 @@ impl Contents {
         let end = within + data.len();
         if data.len() == PAGE_SIZE && index < self.backed_pages() && !self.is_tail(index) {
             // Charged already, and nothing of what was there stays.
-            self.pages.insert(index, Slot::owned(Page::from_slice(data)));
+            self.pages
+                .insert(index, Slot::owned(Page::from_slice(data)));
             return Ok(());
         }
         self.load(index)?;
@@ -265,13 +268,17 @@ impl Contents {
             return Err(Errno::ENXIO);
         }
         self.fill(quota, index)?;
+        self.mapped = true;
         self.page(index)
     }
 
+    pub fn is_mapped(&self) -> bool {
+        self.mapped
+    }
+
     fn fill(&mut self, quota: &Quota, index: u64) -> Result<()> {
-        let present = self.pages.contains_key(&index)
-            || self.is_tail(index)
-            || index < self.backed_pages();
+        let present =
+            self.pages.contains_key(&index) || self.is_tail(index) || index < self.backed_pages();
         if !present {
             quota.take_bytes(BLOCK)?;
             self.pages.insert(index, Slot::owned(Page::zeroed()));
@@ -326,7 +333,12 @@ impl Contents {
     /// Leaves only what is before `from` backed. What is past `to` is brought in, and so is a page
     /// of which only a part goes.
     fn clip_backing(&mut self, from: u64, to: u64) -> Result<()> {
-        let Some(len) = self.backed.as_ref().map(|b| b.len).filter(|len| from < *len) else {
+        let Some(len) = self
+            .backed
+            .as_ref()
+            .map(|b| b.len)
+            .filter(|len| from < *len)
+        else {
             return Ok(());
         };
         if !from.is_multiple_of(BLOCK) {
@@ -414,6 +426,7 @@ impl Contents {
             pages: self.pages.clone(),
             tail_at: self.tail_at,
             tail: self.tail.clone(),
+            mapped: false,
         };
         copy.truncate(quota, size)?;
         Ok(copy)
@@ -474,7 +487,8 @@ mod tests {
     fn step() -> impl Strategy<Value = Step> {
         let at = || 0..20_000u64;
         prop_oneof![
-            (at(), proptest::collection::vec(1..255u8, 1..9000)).prop_map(|(o, d)| Step::Write(o, d)),
+            (at(), proptest::collection::vec(1..255u8, 1..9000))
+                .prop_map(|(o, d)| Step::Write(o, d)),
             at().prop_map(Step::Truncate),
             (at(), at()).prop_map(|(a, b)| Step::Clear(a, b)),
             (0..6u64).prop_map(Step::Map),

@@ -419,7 +419,9 @@ impl Node {
     pub fn back(&self, source: Rc<dyn Backing>, start: u64, len: u64) -> Result<()> {
         self.shared.change()?;
         let mut contents = self.file()?.borrow_mut();
-        contents.back(&self.shared.quota, source, start, len)
+        contents.back(&self.shared.quota, source, start, len)?;
+        self.version.set(self.shared.generation.get());
+        Ok(())
     }
 
     /// Makes this regular file's contents the first `size` bytes of another tmpfs file, sharing
@@ -433,6 +435,7 @@ impl Node {
         let mut to = self.file()?.borrow_mut();
         let before = to.charged();
         *to = copy;
+        self.version.set(self.shared.generation.get());
         self.shared.quota.give_bytes(before * BLOCK);
         Ok(())
     }

@@ -24,6 +24,8 @@ pub struct Node {
     pub(super) meta: Cell<Meta>,
     pub(super) body: Body,
     pub(super) xattrs: RefCell<Xattrs>,
+    /// The file system's generation at the last change.
+    pub(super) version: Cell<u64>,
 }
 
 /// Extended attributes by name.
@@ -84,6 +86,7 @@ impl Node {
             }),
             body,
             xattrs: RefCell::default(),
+            version: Cell::new(shared.generation.get()),
         }))
     }
 
@@ -120,6 +123,19 @@ impl Node {
         let mut meta = self.meta.get();
         change(&mut meta);
         self.meta.set(meta);
+        self.version.set(self.shared.generation.get());
+    }
+
+    /// [`super::Tmpfs::generation`] at the last change of the inode: its attributes, contents or
+    /// entries.
+    pub fn version(&self) -> u64 {
+        self.version.get()
+    }
+
+    /// Whether a page of the file was handed out to be written to: its contents may have changed
+    /// since without a change being counted.
+    pub fn is_mapped(&self) -> bool {
+        matches!(&self.body, Body::File(contents) if contents.borrow().is_mapped())
     }
 
     /// Stamps a directory whose entries changed; `subdirs` is by how many directories.
