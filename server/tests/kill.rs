@@ -1,110 +1,181 @@
 //! A daemon that is killed at any moment keeps what it acknowledged, and opens again.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+mod common;
+
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-const BOTTLESHIP: &str = env!("CARGO_BIN_EXE_bottleship");
+use common::{Daemon, docker};
 
-/// How often the daemon is killed, each time a little later in the client's work.
-const KILLS: u64 = 12;
+/// How often the daemon is killed, each time somewhere else in the client's work.
+const KILLS: u64 = 44;
 
-struct Daemon {
-    child: Child,
-    socket: PathBuf,
+/// What is expected of a thing once the daemon is up again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// Its making was acknowledged.
+    There,
+    /// Its removal was.
+    Gone,
+    /// Its removal was asked for and not acknowledged.
+    Either,
 }
 
-impl Daemon {
-    fn start(dir: &Path) -> Daemon {
-        let socket = dir.join("sock");
-        let _ = std::fs::remove_file(&socket);
-        let child = Command::new(BOTTLESHIP)
-            .args([
-                "daemon",
-                "-H",
-                &format!("unix://{}", socket.display()),
-                "--data",
-            ])
-            .arg(dir.join("data"))
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the daemon starts");
-        let mut daemon = Daemon { child, socket };
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while daemon.docker(&["version"]).is_none() {
-            assert!(
-                daemon.child.try_wait().unwrap().is_none(),
-                "the daemon ended: its store can't be opened"
-            );
-            assert!(Instant::now() < deadline, "the daemon does not answer");
-            thread::sleep(Duration::from_millis(10));
-        }
-        daemon
-    }
+/// By kind and name.
+type Fates = Mutex<BTreeMap<(&'static str, String), Fate>>;
 
-    /// Standard output of a command that succeeded.
-    fn docker(&self, arguments: &[&str]) -> Option<String> {
-        docker(&self.socket, arguments, None)
+/// A static program that writes `/out` and `/vol/out` and exits with 0.
+fn program() -> Vec<u8> {
+    const BASE: u64 = 0x40_0000;
+    const HEADERS: usize = 64 + 56;
+    let mut code: Vec<u8> = Vec::new();
+    // Addresses of the strings, known once the code's length is.
+    let (paths, text): ([&[u8]; 2], &[u8]) = ([b"/out\0", b"/vol/out\0"], b"written\n");
+    let code_len = 2 * (5 + 10 + 5 + 5 + 2 + 2 + 5 + 10 + 5 + 2) + 2 + 5 + 2;
+    let mut at = BASE + (HEADERS + code_len) as u64;
+    let text_at = at + (paths[0].len() + paths[1].len()) as u64;
+    for path in paths {
+        let number = |code: &mut Vec<u8>, n: u32| {
+            code.push(0xb8); // mov eax, n
+            code.extend(n.to_le_bytes());
+        };
+        number(&mut code, 2); // open
+        code.extend([0x48, 0xbf]); // mov rdi, path
+        code.extend(at.to_le_bytes());
+        code.push(0xbe); // mov esi, O_WRONLY | O_CREAT
+        code.extend(0x41u32.to_le_bytes());
+        code.push(0xba); // mov edx, 0644
+        code.extend(0o644u32.to_le_bytes());
+        code.extend([0x0f, 0x05, 0x89, 0xc7]); // syscall; mov edi, eax
+        number(&mut code, 1); // write
+        code.extend([0x48, 0xbe]); // mov rsi, text
+        code.extend(text_at.to_le_bytes());
+        code.push(0xba); // mov edx, length
+        code.extend((text.len() as u32).to_le_bytes());
+        code.extend([0x0f, 0x05]);
+        at += path.len() as u64;
     }
+    code.extend([0x31, 0xff, 0xb8, 60, 0, 0, 0, 0x0f, 0x05]); // exit(0)
+    assert_eq!(code.len(), code_len);
+    code.extend(paths.concat());
+    code.extend(text);
+    let size = (HEADERS + code.len()) as u64;
+    let mut elf = Vec::new();
+    elf.extend(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
+    elf.extend([2, 0, 62, 0, 1, 0, 0, 0]); // EXEC, x86-64
+    elf.extend((BASE + HEADERS as u64).to_le_bytes());
+    elf.extend(64u64.to_le_bytes());
+    elf.extend([0; 12]);
+    elf.extend([64, 0, 56, 0, 1, 0, 64, 0, 0, 0, 0, 0]);
+    elf.extend([1, 0, 0, 0, 5, 0, 0, 0]); // LOAD, readable and executable
+    elf.extend(0u64.to_le_bytes());
+    for word in [BASE, BASE, size, size, 0x1000] {
+        elf.extend(word.to_le_bytes());
+    }
+    elf.extend(code);
+    elf
 }
 
-fn docker(socket: &Path, arguments: &[&str], input: Option<&[u8]>) -> Option<String> {
-    let mut child = Command::new(BOTTLESHIP)
-        .arg("docker")
-        .args(arguments)
-        .env("DOCKER_HOST", format!("unix://{}", socket.display()))
-        .stdin(if input.is_some() {
-            Stdio::piped()
-        } else {
-            Stdio::null()
-        })
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("docker starts");
-    if let Some(input) = input {
-        // A daemon that was killed meanwhile closes the pipe.
-        let _ = child.stdin.take().expect("piped").write_all(input);
-    }
-    let Output { status, stdout, .. } = child.wait_with_output().expect("docker ends");
-    status
-        .success()
-        .then(|| String::from_utf8_lossy(&stdout).trim().to_owned())
-}
-
-/// A file system of one file, large enough to be stored apart from the database.
-fn layer(content: &[u8]) -> Vec<u8> {
+/// A tar of one executable file.
+fn layer(name: &str, content: &[u8]) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_ustar();
     header.set_size(content.len() as u64);
     header.set_mode(0o755);
-    tar.append_data(&mut header, "file", content)
+    tar.append_data(&mut header, name, content)
         .expect("a tar in memory");
     tar.into_inner().expect("a tar in memory")
 }
 
-/// Makes images, volumes, containers until the daemon is gone; notes what was acknowledged.
-fn work(socket: &Path, round: u64, stop: &AtomicBool, acknowledged: &Mutex<Vec<[String; 2]>>) {
-    let note =
-        |kind: &str, name: String| acknowledged.lock().unwrap().push([kind.to_owned(), name]);
+/// Does what clients do until the daemon is gone; notes what was acknowledged.
+fn work(socket: &Path, round: u64, stop: &AtomicBool, fates: &Fates) {
+    let run = |arguments: &[&str], input: &[u8]| {
+        // A daemon that was killed meanwhile closes the pipe.
+        docker(socket, arguments, |stdin| drop(stdin.write_all(input)))
+    };
     for step in 0.. {
+        let name = format!("n{round}-{step}");
+        let (built, committed, again) = (
+            format!("built-{name}"),
+            format!("committed-{name}"),
+            format!("again-{name}"),
+        );
+        let there = |kind: &'static str, name: &str, arguments: &[&str], input: &[u8]| {
+            if !stop.load(Ordering::Relaxed) && run(arguments, input).is_some() {
+                let key = (kind, name.to_owned());
+                fates.lock().unwrap().insert(key, Fate::There);
+            }
+        };
+        let gone = |kind: &'static str, name: &str, arguments: &[&str]| {
+            let key = (kind, name.to_owned());
+            if stop.load(Ordering::Relaxed) || !fates.lock().unwrap().contains_key(&key) {
+                return;
+            }
+            fates.lock().unwrap().insert(key.clone(), Fate::Either);
+            if run(arguments, b"").is_some() {
+                fates.lock().unwrap().insert(key, Fate::Gone);
+            }
+        };
         if stop.load(Ordering::Relaxed) {
             return;
         }
-        let name = format!("n{round}-{step}");
-        let tar = layer(&name.repeat(40_000).into_bytes());
-        if docker(socket, &["import", "-", &name], Some(&tar)).is_some() {
-            note("image", name.clone());
+        // Large enough to be stored apart from the database.
+        let mut content = program();
+        content.extend(name.repeat(40_000).into_bytes());
+        there(
+            "image",
+            &name,
+            &["import", "-", &name],
+            &layer("program", &content),
+        );
+        there("volume", &name, &["volume", "create", &name], b"");
+        let mounted = format!("{name}:/vol");
+        let line = ["run", "--name", &name, "-v", &mounted, &name, "/program"];
+        there("ran", &name, &line, b"");
+        there("image", &committed, &["commit", &name, &committed], b"");
+        let dockerfile = format!("FROM {name}\nENV A={step}\nRUN [\"/program\"]\n");
+        there(
+            "image",
+            &built,
+            &["build", "-t", &built, "-"],
+            dockerfile.as_bytes(),
+        );
+        there("image", &again, &["tag", &built, &again], b"");
+        let file = socket.with_file_name("saved.tar");
+        let file = file.to_str().expect("a path in UTF-8");
+        if run(&["save", "-o", file, &committed], b"").is_some() {
+            gone("image", &committed, &["rmi", &committed]);
+            there("image", &committed, &["load", "-i", file], b"");
         }
-        if docker(socket, &["volume", "create", &name], None).is_some() {
-            note("volume", name.clone());
-        }
-        if docker(socket, &["create", "--name", &name, &name, "/file"], None).is_some() {
-            note("container", name.clone());
+        // What the step before this one left.
+        let old = format!("n{round}-{}", step - 1);
+        gone("ran", &old, &["rm", &old]);
+        gone("volume", &old, &["volume", "rm", &old]);
+        gone(
+            "image",
+            &format!("again-{old}"),
+            &["rmi", &format!("again-{old}")],
+        );
+    }
+}
+
+/// Whether a thing is there, and whole.
+fn is_there(daemon: &Daemon, kind: &str, name: &str) -> bool {
+    match kind {
+        "image" => daemon.docker(&["image", "inspect", name]).is_some(),
+        "volume" => daemon.docker(&["volume", "inspect", name]).is_some(),
+        _ => {
+            let code = daemon.docker(&["inspect", "-f", "{{.State.ExitCode}}", name]);
+            let wrote = |path: &str| {
+                let from = format!("{name}:{path}");
+                let tar = daemon.docker(&["cp", &from, "-"]);
+                tar.is_some_and(|tar| tar.contains("written\n"))
+            };
+            code.as_deref() == Some("0") && wrote("/out") && wrote("/vol/out")
         }
     }
 }
@@ -112,33 +183,33 @@ fn work(socket: &Path, round: u64, stop: &AtomicBool, acknowledged: &Mutex<Vec<[
 #[test]
 fn what_was_acknowledged_survives_a_kill() {
     let dir = tempfile::tempdir().unwrap();
-    let acknowledged = Arc::new(Mutex::new(Vec::new()));
+    let fates: Arc<Fates> = Arc::default();
     for round in 0..KILLS {
-        let mut daemon = Daemon::start(dir.path());
+        let daemon = Daemon::start(dir.path());
         let stop = Arc::new(AtomicBool::new(false));
         let worker = {
-            let (socket, stop, acknowledged) =
-                (daemon.socket.clone(), stop.clone(), acknowledged.clone());
-            thread::spawn(move || work(&socket, round, &stop, &acknowledged))
+            let (socket, stop, fates) = (daemon.socket.clone(), stop.clone(), fates.clone());
+            thread::spawn(move || work(&socket, round, &stop, &fates))
         };
         // Somewhere else in the work each time.
-        thread::sleep(Duration::from_millis(120 + 37 * round));
-        daemon.child.kill().unwrap();
-        daemon.child.wait().unwrap();
+        thread::sleep(Duration::from_millis(60 + 97 * round % 1500));
+        drop(daemon);
         stop.store(true, Ordering::Relaxed);
         worker.join().unwrap();
     }
-    let mut daemon = Daemon::start(dir.path());
-    let acknowledged = acknowledged.lock().unwrap().clone();
+    let daemon = Daemon::start(dir.path());
+    let fates = fates.lock().unwrap().clone();
     assert!(
-        acknowledged.len() > KILLS as usize,
-        "the test did next to nothing: {acknowledged:?}"
+        fates.len() > KILLS as usize,
+        "the test did next to nothing: {fates:?}"
     );
-    for [kind, name] in &acknowledged {
-        assert!(
-            daemon.docker(&[kind, "inspect", name]).is_some(),
-            "{kind} {name} was acknowledged and is gone"
-        );
+    for ((kind, name), fate) in &fates {
+        let there = is_there(&daemon, kind, name);
+        match fate {
+            Fate::There => assert!(there, "{kind} {name} was acknowledged and is gone"),
+            Fate::Gone => assert!(!there, "{kind} {name} was removed and is there"),
+            Fate::Either => {}
+        }
     }
     let scratch = dir.path().join("scratch.tar");
     let scratch = scratch.to_str().expect("a path in UTF-8");
@@ -161,6 +232,4 @@ fn what_was_acknowledged_survives_a_kill() {
             "container {container} is not whole"
         );
     }
-    daemon.child.kill().unwrap();
-    daemon.child.wait().unwrap();
 }

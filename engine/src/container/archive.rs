@@ -322,10 +322,18 @@ pub async fn put(
         &extract_options,
     )
     .map_err(|error| ApiError::invalid(error.in_docker_words()))?;
-    let running = container.record().state.running;
     container.emit(engine, "extract-to-dir", &[]);
-    if !running {
-        engine.ports().snapshots.sync(&container.id()).await?;
+    let (id, kept, volumes) = {
+        let record = container.record();
+        let volumes = record.mounts.iter().filter(|m| m.r#type == "volume");
+        let volumes: Vec<String> = volumes.map(|m| m.name.clone()).collect();
+        (record.id.clone(), !record.host_config.auto_remove, volumes)
+    };
+    for volume in volumes {
+        engine.ports().volumes.sync(&volume).await?;
+    }
+    if kept {
+        engine.ports().snapshots.sync(&id).await?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use super::{
     builtin_registry,
 };
 use crate::clock::{Clock, Entropy};
+use crate::content::ContentStore;
 use crate::dirs::HostDirs;
 use crate::engine::Ports;
 use crate::executor::Executor;
@@ -41,6 +42,8 @@ pub struct Machine {
     pub memory: u64,
     /// Bytes of layers, containers' changes and volumes together.
     pub disk: u64,
+    /// Bytes of layers where these lie outside of memory; in memory they count as disk.
+    pub layers: u64,
     /// Files of them.
     pub inodes: u64,
     /// Processes and threads.
@@ -52,6 +55,7 @@ impl Default for Machine {
         Machine {
             memory: 1 << 30,
             disk: 4 << 30,
+            layers: 64 << 30,
             inodes: 1 << 20,
             pids: 4096,
         }
@@ -104,8 +108,12 @@ pub fn assemble_with(
     let fetch: Rc<dyn Fetch> = Rc::new(LoopbackFetch::new(kernel.clone(), fetch));
     let executor = Executor::new();
     let content = Rc::new(StoredContent::new(store.clone()));
+    let layers = match content.is_outside() {
+        true => Quota::new(machine.layers, machine.inodes),
+        false => disk.clone(),
+    };
     let limits = Limits {
-        archive_bytes: machine.disk,
+        archive_bytes: layers.bytes(),
         entries: machine.inodes,
         ..Limits::default()
     };
@@ -113,7 +121,7 @@ pub fn assemble_with(
         content.clone(),
         store.clone(),
         file_clock.clone(),
-        disk.clone(),
+        (layers, disk.clone()),
         limits,
     )?;
     let network = EmulatedNetwork::new(kernel.clone());

@@ -60,6 +60,9 @@ pub struct EmulatedSnapshots {
     content: Rc<dyn ContentStore>,
     store: Rc<dyn Store>,
     clock: Clock,
+    /// Of layers.
+    layer_disk: Quota,
+    /// Of containers' changes.
     disk: Quota,
     limits: Limits,
     /// Below every image: what dockerd's init layer provides.
@@ -83,12 +86,13 @@ impl From<LayerError> for SnapshotError {
 }
 
 impl EmulatedSnapshots {
-    /// Snapshots on a disk. Layers of more than `limits` are refused.
+    /// Snapshots, layers on the one disk and containers' changes on the other. Layers of more than
+    /// `limits` are refused.
     pub fn new(
         content: Rc<dyn ContentStore>,
         store: Rc<dyn Store>,
         clock: Clock,
-        disk: Quota,
+        (layer_disk, disk): (Quota, Quota),
         limits: Limits,
     ) -> Result<Self, SnapshotError> {
         let init = init_layer(&clock).map_err(vfs_error("making the init layer"))?;
@@ -96,6 +100,7 @@ impl EmulatedSnapshots {
             content,
             store,
             clock,
+            layer_disk,
             disk,
             limits,
             init,
@@ -229,7 +234,7 @@ impl EmulatedSnapshots {
     }
 
     fn new_tree(&self) -> Result<Rc<Tmpfs>, SnapshotError> {
-        Tmpfs::new(&self.clock, self.disk.clone()).map_err(vfs_error("making a layer"))
+        Tmpfs::new(&self.clock, self.layer_disk.clone()).map_err(vfs_error("making a layer"))
     }
 
     /// Forgets a layer's uncompressed tar, unless a layer needs it.

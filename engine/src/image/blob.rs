@@ -9,7 +9,7 @@ use futures::StreamExt;
 use crate::api::{ApiError, Body};
 use crate::content::{CHUNK, ContentError, ContentStore, Cursor, Spool};
 use crate::layer::{Compression, Decompressor, LayerError};
-use crate::store::ReadAt;
+use crate::store::{ReadAt, StoreError};
 
 /// How bytes are compressed.
 pub fn compression(source: &dyn ReadAt) -> Result<Compression, LayerError> {
@@ -43,23 +43,24 @@ pub async fn plain(
     content: &dyn ContentStore,
     source: Rc<dyn ReadAt>,
     limit: u64,
-) -> Result<Rc<dyn ReadAt>, ApiError> {
-    let bad = |e: &dyn std::fmt::Display| ApiError::invalid(e.to_string());
-    if compression(&*source).map_err(|e| bad(&e))? == Compression::None {
+) -> Result<Rc<dyn ReadAt>, LayerError> {
+    if compression(&*source)? == Compression::None {
         return Ok(source);
     }
+    let full = |error: StoreError| LayerError::Io(io::Error::other(error));
     let source = BufReader::with_capacity(CHUNK, Cursor::new(source));
-    let mut decompressor = Decompressor::new(source).map_err(|e| bad(&e))?;
+    let mut decompressor = Decompressor::new(source)?;
     let mut spool = Spool::new(content);
     loop {
-        let chunk = read_chunk(&mut decompressor).map_err(|e| bad(&e))?;
+        let chunk = read_chunk(&mut decompressor).map_err(LayerError::from_read)?;
         if chunk.is_empty() {
-            return Ok(spool.finish().await.map_err(ContentError::Store)?);
+            return spool.finish().await.map_err(full);
         }
         if spool.written() + chunk.len() as u64 > limit {
-            return Err(bad(&format!("layer exceeds the limit of {limit} bytes")));
+            let what = "size of the unpacked archive";
+            return Err(LayerError::Limit { what, limit });
         }
-        spool.write(chunk).await.map_err(ContentError::Store)?;
+        spool.write(chunk).await.map_err(full)?;
     }
 }
 

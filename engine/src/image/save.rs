@@ -121,7 +121,8 @@ impl Images {
             return Ok(tar);
         }
         let stored = content.open(&info.blob).await?;
-        let tar = blob::plain(content, stored, self.settings().max_blob).await?;
+        let tar = blob::plain(content, stored, self.settings().max_blob).await;
+        let tar = tar.map_err(|e| ApiError::invalid(e.to_string()))?;
         // Content is checked when it is stored; what was compressed is checked here.
         let mut digester = Digester::new(diff_id.0.algorithm());
         let mut reader = content::Cursor::new(tar.clone());

@@ -59,7 +59,7 @@ impl Snapshotter for FakeSnapshots {
     ) -> Result<LayerInfo, SnapshotError> {
         let blob = self.content.open(digest).await?;
         let tar = blob::plain(&*self.content, blob, 1 << 20).await;
-        let tar = tar.map_err(|e| SnapshotError::Layer(e.message))?;
+        let tar = tar.map_err(|e| SnapshotError::Layer(e.to_string()))?;
         let mut bytes = vec![0; tar.size() as usize];
         read_exact(&*tar, 0, &mut bytes).map_err(unreadable)?;
         let tar = bytes;

@@ -57,7 +57,7 @@ pub enum LayerError {
 }
 
 /// What an archive that is cut off is [`LayerError::Malformed`] with.
-pub(super) const TRUNCATED: &str = "unexpected end of archive";
+pub(crate) const TRUNCATED: &str = "unexpected end of archive";
 
 impl LayerError {
     /// As dockerd, which unpacks in a process of its own, says it.

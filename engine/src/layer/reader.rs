@@ -11,6 +11,7 @@ use bottleship_vfs::Time;
 use bytes::Bytes;
 
 use super::header::{BLOCK, Block, Kind, RawHeader, field, malformed};
+use super::error::TRUNCATED;
 use super::source::Source;
 use super::{LayerError, Limits};
 
@@ -45,9 +46,6 @@ struct Extended {
     mtime: Option<Time>,
     xattrs: Records,
 }
-
-/// What is wrong with an archive that ends too early.
-pub(crate) const TRUNCATED: &str = "unexpected end of archive";
 
 /// A tar archive being read, and hashed if that is asked for.
 pub(crate) struct Reader<'a, R> {
@@ -317,13 +315,8 @@ impl<'a, R: Source> Reader<'a, R> {
         Ok(data)
     }
 
-<<<<<<< HEAD
-    fn skip_contents(&mut self) -> Result<(), LayerError> {
-        let (mut skip, mut padding) = (self.left, self.padding);
-=======
     async fn skip_contents(&mut self) -> Result<(), LayerError> {
-        let mut skip = self.left + self.padding;
->>>>>>> e735af3 (Stream archives, blobs and contexts; store only what changed of a tree; stream a shell's line)
+        let (mut skip, mut padding) = (self.left, self.padding);
         (self.left, self.padding) = (0, 0);
         if self.digester.is_none() && skip > self.buffer.len() as u64 {
             let beyond = skip - self.buffer.len() as u64;
@@ -343,7 +336,7 @@ impl<'a, R: Source> Reader<'a, R> {
         }
         // An archive may end with the last file's contents, without padding: `docker build -f - DIR` sends such.
         while padding > 0 {
-            match self.some(padding, |_| Ok(()))? {
+            match self.some(padding).await?.len() as u64 {
                 0 => break,
                 n => padding -= n,
             }
@@ -382,11 +375,7 @@ impl<'a, R: Source> Reader<'a, R> {
     }
 
     fn truncated(&self) -> LayerError {
-<<<<<<< HEAD
-        malformed(self.offset)(super::error::TRUNCATED)
-=======
         malformed(self.offset)(TRUNCATED)
->>>>>>> e735af3 (Stream archives, blobs and contexts; store only what changed of a tree; stream a shell's line)
     }
 }
 

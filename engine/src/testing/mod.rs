@@ -138,7 +138,7 @@ impl Bench {
             content.clone(),
             durable.clone(),
             file_clock.clone(),
-            disk.clone(),
+            (disk.clone(), disk.clone()),
             Limits::default(),
         );
         let host = Tmpfs::new(&file_clock, disk.clone()).expect("an empty tree");

@@ -68,7 +68,7 @@ impl World {
             content.clone(),
             store.clone(),
             file_clock,
-            Quota::unlimited(),
+            (Quota::unlimited(), Quota::unlimited()),
             Limits::default(),
         );
         let snapshots = Rc::new(snapshots.expect("snapshots"));

@@ -42,9 +42,12 @@ pub struct Daemon {
     /// Bytes of memory for all containers together
     #[arg(long, default_value_t = Machine::default().memory)]
     memory: u64,
-    /// Bytes of disk for all images, containers and volumes together
+    /// Bytes of memory for what all containers and volumes write to their files together
     #[arg(long, default_value_t = Machine::default().disk)]
     disk: u64,
+    /// Bytes of disk for all images together
+    #[arg(long, default_value_t = Machine::default().layers)]
+    image_disk: u64,
     /// What containers run on
     #[arg(long, value_enum, default_value_t = RuntimeKind::Emulated)]
     runtime: RuntimeKind,
@@ -117,6 +120,7 @@ impl Daemon {
             root_dir: self.data.display().to_string(),
             registry_mirrors: self.mirrors.clone(),
             insecure_registries: self.insecure.clone(),
+            max_archive: usize::try_from(self.image_disk).unwrap_or(usize::MAX),
             ..Config::default()
         }
     }
@@ -165,6 +169,7 @@ impl Daemon {
         let machine = Machine {
             memory: self.memory,
             disk: self.disk,
+            layers: self.image_disk,
             ..Machine::default()
         };
         let hostname = hostname();
