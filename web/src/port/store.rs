@@ -1,7 +1,7 @@
 //! The engine's store on IndexedDB, through web/js/store.js.
 
 use async_trait::async_trait;
-use bottleship_engine::store::{Op, Store, StoreError};
+use bottleship_engine::store::{Op, Store, StoreError, foreign};
 use bytes::Bytes;
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::{JsCast, JsValue, wasm_bindgen};
@@ -111,6 +111,7 @@ impl Store for PageStore {
                     (bucket, key, Uint8Array::from(value.as_ref()).into())
                 }
                 Op::Delete { bucket, key } => (bucket, key, JsValue::NULL),
+                Op::PutStaged { .. } => return Err(foreign()),
             };
             all.push(&Array::of3(&(*bucket).into(), &key.as_str().into(), &value));
         }
