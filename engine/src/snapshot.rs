@@ -7,6 +7,7 @@ use std::rc::Rc;
 use async_trait::async_trait;
 use bottleship_oci::{ChainId, DiffId, Digest};
 use bottleship_vfs::{CreatePerm, Errno, FileSystem, InodeRef, NewNode};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::content::ContentError;
@@ -229,6 +230,9 @@ pub trait Snapshotter {
     /// parent, and writes its tar to the content store. The snapshot stays.
     /// `None` when nothing changed.
     async fn commit(&self, key: &str) -> Result<Option<LayerInfo>, SnapshotError>;
+
+    /// What changed in an active snapshot, as a layer's uncompressed tar, all of it in memory.
+    async fn diff(&self, key: &str) -> Result<Bytes, SnapshotError>;
 
     /// What changed in an active snapshot, parents before children.
     async fn changes(&self, key: &str) -> Result<Vec<Change>, SnapshotError>;

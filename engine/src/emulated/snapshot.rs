@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use bottleship_oci::{Algorithm, ChainId, DiffId, Digest};
 use bottleship_vfs::overlay::{Overlay, Upper};
 use bottleship_vfs::{Clock, Errno, FileSystem, InodeRef, Quota, Tmpfs};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::stored_tree::StoredTree;
@@ -239,11 +240,11 @@ impl EmulatedSnapshots {
 
     /// Forgets a layer's uncompressed tar, unless a layer needs it.
     async fn drop_tar(&self, diff_id: &DiffId) -> Result<(), SnapshotError> {
-        let layers = self.layers.borrow();
-        let used = layers
+        let used = self
+            .layers
+            .borrow()
             .values()
             .any(|l| l.info.diff_id == *diff_id || l.info.blob == diff_id.0);
-        drop(layers);
         if !used {
             self.content.delete(&diff_id.0).await?;
         }
@@ -428,6 +429,13 @@ impl Snapshotter for EmulatedSnapshots {
         }
         let blob = writer.seal().await?;
         self.apply(active.parent.as_ref(), &blob).await.map(Some)
+    }
+
+    async fn diff(&self, key: &str) -> Result<Bytes, SnapshotError> {
+        let active = self.open(key).await?;
+        let mut tar = Vec::new();
+        pack_diff(&active.upper())?.write_to(&mut tar)?;
+        Ok(tar.into())
     }
 
     async fn changes(&self, key: &str) -> Result<Vec<Change>, SnapshotError> {

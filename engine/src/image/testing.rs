@@ -83,6 +83,9 @@ impl Snapshotter for FakeSnapshots {
     async fn commit(&self, _: &str) -> Result<Option<LayerInfo>, SnapshotError> {
         unused()
     }
+    async fn diff(&self, _: &str) -> Result<Bytes, SnapshotError> {
+        unused()
+    }
     async fn changes(&self, _: &str) -> Result<Vec<Change>, SnapshotError> {
         unused()
     }

@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use async_trait::async_trait;
-use bottleship_engine::content::ContentStore;
+use bottleship_engine::content::{CHUNK, ContentStore, Cursor};
 use bottleship_engine::dirs::FileTree;
-use bottleship_engine::layer::{Archived, Decompressor, Limits, apply, changes, diff, usage};
+use bottleship_engine::layer::{Decompressor, Limits, apply, changes, diff, pack_diff, usage};
 use bottleship_engine::snapshot::{
     Change, LayerInfo, OverlayDirs, RootFs, SnapshotError, Snapshotter, Usage, fill_init_layer,
 };
-use bottleship_engine::store::{Op, Store};
+use bottleship_engine::store::{Op, ReadAt, Store};
 use bottleship_oci::{ChainId, Digest};
 use bottleship_vfs::overlay::Overlay;
 use bottleship_vfs::{Clock, FileSystem, InodeRef};
@@ -322,9 +322,9 @@ impl KernelSnapshots {
         {
             return Ok(info);
         }
-        let bytes = self.content.read(blob).await?;
+        let source = self.content.open(blob).await?;
         let temporary = self.temporary().map_err(io(&self.places.layers))?;
-        let unpacked = self.unpack_into(&temporary, parent, blob, &bytes);
+        let unpacked = self.unpack_into(&temporary, parent, blob, source);
         let info = match unpacked {
             Ok(info) => info,
             Err(error) => {
@@ -348,11 +348,12 @@ impl KernelSnapshots {
         dir: &Path,
         parent: Option<&ChainId>,
         blob: &Digest,
-        bytes: &Bytes,
+        source: Rc<dyn ReadAt>,
     ) -> Result<LayerInfo, SnapshotError> {
         let tree = self.files.tree(dir).map_err(sys(dir))?;
-        let plain = Decompressor::new(&bytes[..]).map_err(broken)?;
-        let applied = apply(BufReader::new(plain), &tree.root, &self.limits).map_err(broken)?;
+        let source = BufReader::with_capacity(CHUNK, Cursor::new(source));
+        let plain = Decompressor::new(source).map_err(broken)?;
+        let applied = apply(plain, &tree.root, &self.limits).map_err(broken)?;
         // What is acknowledged is durable: all of the layer, before its name.
         let fd = rustix::fs::open(
             dir,
@@ -570,12 +571,15 @@ impl Snapshotter for KernelSnapshots {
 
     async fn commit(&self, key: &str) -> Result<Option<LayerInfo>, SnapshotError> {
         let active = self.open(key).await?;
-        let mut tar = Vec::new();
-        let Archived { entries, .. } = diff(&active.upper, &mut tar).map_err(broken)?;
-        if entries == 0 {
+        let mut packed = pack_diff(&active.upper).map_err(broken)?;
+        if packed.entries == 0 {
             return Ok(None);
         }
-        let blob = self.content.put(tar.into()).await?;
+        let mut writer = self.content.writer();
+        while let Some(piece) = packed.next_piece().map_err(broken)? {
+            writer.write(piece).await?;
+        }
+        let blob = writer.seal().await?;
         self.apply(active.parent.as_ref(), &blob).await.map(Some)
     }
 
@@ -823,7 +827,7 @@ mod tests {
             content.clone(),
             Rc::new(MemoryStore::default()),
             clock.clone(),
-            Quota::unlimited(),
+            (Quota::unlimited(), Quota::unlimited()),
             Limits::default(),
         )
         .expect("emulated snapshots");
