@@ -21,7 +21,7 @@ use super::{StoredContent, http as transport};
 use crate::api::{Request, Response};
 use crate::engine::{Engine, WeakEngine};
 use crate::registry::{Limits, Open, Registry};
-use crate::store::{Op, Store, StoreError};
+use crate::store::{Op, Store, StoreError, foreign};
 
 const ROOT: &str = "/var/lib/registry";
 /// Connections at a time.
@@ -79,7 +79,7 @@ async fn run(sys: &Sys, engine: &WeakEngine) -> Result<i32, String> {
         let ports = engine.ports();
         let store: Rc<dyn Store> = Rc::new(FileStore(sys.clone()));
         Registry::new(
-            Rc::new(StoredContent::in_bucket(store.clone(), "blobs")),
+            Rc::new(StoredContent::of_registry_files(store.clone())),
             store,
             ports.clock.clone(),
             ports.entropy.clone(),
@@ -295,6 +295,7 @@ impl Store for FileStore {
                         Err(errno) => return Err(failed(&path, errno)),
                     }
                 }
+                Op::PutStaged { .. } => return Err(foreign()),
             }
         }
         Ok(())

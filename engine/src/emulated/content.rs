@@ -35,6 +35,12 @@ const REGISTRY: Buckets = Buckets {
     pieces: "registry-content-pieces",
 };
 
+const REGISTRY_FILES: Buckets = Buckets {
+    whole: "blobs",
+    cut: "blobs-cut",
+    pieces: "blobs-pieces",
+};
+
 /// Content of more bytes than this is not held in memory while it is written, where the store can
 /// take it, and is cut in pieces of as many where it can't.
 const PIECE: usize = 1 << 20;
@@ -82,6 +88,11 @@ impl StoredContent {
     /// A registry's content, apart from the engine's own.
     pub fn of_registry(store: Rc<dyn Store>) -> Self {
         Self::in_buckets(store, REGISTRY)
+    }
+
+    /// The content of a registry that keeps its state in files of its own.
+    pub fn of_registry_files(store: Rc<dyn Store>) -> Self {
+        Self::in_buckets(store, REGISTRY_FILES)
     }
 
     fn in_buckets(store: Rc<dyn Store>, buckets: Buckets) -> Self {
