@@ -10,8 +10,8 @@ use bottleship_oci::{Algorithm, DiffId, Digest, Digester};
 use bottleship_vfs::Time;
 use bytes::Bytes;
 
-use super::header::{BLOCK, Block, Kind, RawHeader, field, malformed};
 use super::error::TRUNCATED;
+use super::header::{BLOCK, Block, Kind, RawHeader, field, malformed};
 use super::source::Source;
 use super::{LayerError, Limits};
 
