@@ -38,11 +38,17 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
     let path = format!("/containers/{}", segment(m.arg(0)));
     let container = cli.get(format!("{path}/json")).await?;
     let tail = m.get("tail").unwrap_or("all");
+    let invalid = |flag: &str, f: &Failure| {
+        Failure::new(format!("invalid value for {}: {}", quote(flag), f.text))
+    };
     let mut params = Params::new()
         .add_if(m.on("details"), "details", "1")
         .add_if(m.on("follow"), "follow", "1");
     if let Some(since) = m.get("since") {
-        params = params.add("since", timestamp(cli, since));
+        params = params.add(
+            "since",
+            timestamp(cli, since).map_err(|f| invalid("since", &f))?,
+        );
     }
     params = params
         .add("stderr", "1")
@@ -50,7 +56,10 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
         .add("tail", tail)
         .add_if(m.on("timestamps"), "timestamps", "1");
     if let Some(until) = m.get("until") {
-        params = params.add("until", timestamp(cli, until));
+        params = params.add(
+            "until",
+            timestamp(cli, until).map_err(|f| invalid("until", &f))?,
+        );
     }
     let logs = cli
         .send(Request::get(format!("{path}/logs{params}")))
@@ -80,27 +89,39 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
 }
 
 /// `--since` and `--until`: a duration before now, a date, or a Unix time, as the API takes it.
-pub fn timestamp(cli: &Cli<'_>, value: &str) -> String {
+///
+/// # Errors
+/// When it is none of them.
+pub fn timestamp(cli: &Cli<'_>, value: &str) -> Result<String, Failure> {
     let now = cli.host.now();
     if let Some(d) = units::parse_duration(value) {
         let nanos = now.as_nanos() as i128 - i128::from(d);
-        return format!(
+        return Ok(format!(
             "{}.{:09}",
             nanos.div_euclid(1_000_000_000),
             nanos.rem_euclid(1_000_000_000)
-        );
+        ));
     }
     let padded = match value.len() {
         10 if value.contains('-') => format!("{value}T00:00:00Z"),
         16 => format!("{value}:00Z"),
         13 if value.contains('T') => format!("{value}:00:00Z"),
-        _ if value.contains('T') && !value.ends_with('Z') && !value[10..].contains(['+', '-']) => {
+        _ if value.contains('T')
+            && !value.ends_with('Z')
+            && value
+                .get(10..)
+                .is_some_and(|time| !time.contains(['+', '-'])) =>
+        {
             format!("{value}Z")
         }
         _ => value.to_string(),
     };
     match units::parse_rfc3339(&padded) {
-        Some((s, n)) => format!("{s}.{n:09}"),
-        None => value.to_string(),
+        Some((s, n)) => Ok(format!("{s}.{n:09}")),
+        None if !value.contains(|c: char| !c.is_ascii_digit() && c != '.') => Ok(value.to_string()),
+        None => Err(Failure::new(format!(
+            "failed to parse value as time or duration: {}",
+            quote(value)
+        ))),
     }
 }

@@ -67,6 +67,8 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
             );
         }
     }
+    // As text: with several host ports the addresses of one family are together.
+    lines.sort();
     for l in lines {
         cli.out(&format!("{l}\n")).await;
     }

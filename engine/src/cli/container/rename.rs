@@ -27,7 +27,7 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
     .await
     .map_err(|e| {
         Failure::new(format!(
-            "Error: failed to rename container named {old}\n{e}"
+            "{e}\nError: failed to rename container named {old}"
         ))
     })?;
     Ok(())

@@ -47,7 +47,7 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
     let mut params = Params::new().filters(&filters);
     for name in ["since", "until"] {
         if m.given(name) {
-            params = params.add(name, timestamp(cli, m.str(name)));
+            params = params.add(name, timestamp(cli, m.str(name))?);
         }
     }
     let follow = async {

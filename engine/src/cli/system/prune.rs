@@ -32,7 +32,7 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
     let (all, volumes) = (m.on("all"), m.on("volumes"));
     if volumes && filters.iter().any(|(k, _)| k == "until") {
         return Err(Failure::new(
-            "The \"until\" filter is not supported with \"--volumes\"",
+            "ERROR: The \"until\" filter is not supported with \"--volumes\"",
         ));
     }
     if !m.on("force") {
