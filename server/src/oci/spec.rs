@@ -2,6 +2,7 @@
 //! engine asks for; nothing of an image or a client's request gets into it unlooked at.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use bottleship_engine::container::caps;
@@ -95,6 +96,8 @@ impl Walls {
             || spec.uts_namespace == NamespaceMode::Host
         {
             Some("the host's namespaces are")
+        } else if !spec.devices.is_empty() {
+            Some("the host's devices are")
         } else if spec
             .sysctls
             .iter()
@@ -276,6 +279,36 @@ fn devices(spec: &ContainerSpec, walls: &Walls) -> Value {
     rules.into()
 }
 
+/// The nodes of the host's devices that a container asked for, and the rules that let it use them.
+fn asked_devices(spec: &ContainerSpec) -> Result<(Vec<Value>, Vec<Value>), RuntimeError> {
+    let (mut nodes, mut rules) = (Vec::new(), Vec::new());
+    for (host, path) in &spec.devices {
+        let unknown = || {
+            RuntimeError::Failed(format!(
+                "error gathering device information while adding custom device {host:?}: not a device node"
+            ))
+        };
+        let meta = std::fs::metadata(host).map_err(|_| unknown())?;
+        let kind = match meta.file_type() {
+            kind if kind.is_char_device() => "c",
+            kind if kind.is_block_device() => "b",
+            _ => return Err(unknown()),
+        };
+        let (major, minor) = (
+            rustix::fs::major(meta.rdev()),
+            rustix::fs::minor(meta.rdev()),
+        );
+        nodes.push(json!({
+            "path": path, "type": kind, "major": major, "minor": minor,
+            "fileMode": meta.mode() & 0o777, "uid": meta.uid(), "gid": meta.gid(),
+        }));
+        rules.push(json!({
+            "allow": true, "type": kind, "major": major, "minor": minor, "access": "rwm",
+        }));
+    }
+    Ok((nodes, rules))
+}
+
 fn usual_mounts(spec: &ContainerSpec, walls: &Walls, around: &Surroundings<'_>) -> Vec<Value> {
     let mount = |target: &str, kind: &str, options: &[&str]| json!({ "destination": target, "type": kind, "source": kind, "options": options });
     let access = if spec.privileged { "rw" } else { "ro" };
@@ -399,7 +432,11 @@ pub fn document(
         masked.extend(MASKED.map(str::to_owned));
     }
     let mut limits = resources(&spec.limits);
+    let (nodes, rules) = asked_devices(spec)?;
     limits["devices"] = devices(spec, walls);
+    if let Some(list) = limits["devices"].as_array_mut() {
+        list.extend(rules);
+    }
     let mut linux = json!({
         "namespaces": namespaces(spec, walls, around),
         "cgroupsPath": around.cgroup,
@@ -409,6 +446,9 @@ pub fn document(
         "sysctl": sysctl,
         "rootfsPropagation": "rprivate",
     });
+    if !nodes.is_empty() {
+        linux["devices"] = nodes.into();
+    }
     if let Some(base) = walls.base {
         let map = json!([{ "containerID": 0, "hostID": base, "size": RANGE }]);
         linux["uidMappings"] = map.clone();
