@@ -246,17 +246,19 @@ def we_pull_what_a_real_docker_pushed():
 
 @needs("real Docker", "skopeo")
 def a_real_registry_takes_what_we_push():
-    docker("tag", "busybox", f"{THEIRS}/ours/busybox:1")
-    pushed = docker("push", f"{THEIRS}/ours/busybox:1")
-    contains(pushed, digest_of(f"{THEIRS}/ours/busybox:1"))
-    contains(docker("push", f"{THEIRS}/ours/busybox:1"), "Layer already exists")
-    docker("tag", "busybox", f"{THEIRS}/ours/mounted:1")
-    contains(docker("push", f"{THEIRS}/ours/mounted:1"), "Mounted from ours/busybox")
-    real("pull", f"{THEIRS}/ours/busybox:1")
-    equal(image_id(f"{THEIRS}/ours/busybox:1", real), image_id("busybox"))
-    docker("rmi", f"{THEIRS}/ours/busybox:1")
-    docker("pull", f"{THEIRS}/ours/busybox:1")
-    equal(image_id(f"{THEIRS}/ours/busybox:1"), image_id("busybox"))
+    # The real registry keeps what an earlier run pushed.
+    ours = f"ours{int(time.time())}"
+    docker("tag", "busybox", f"{THEIRS}/{ours}/busybox:1")
+    pushed = docker("push", f"{THEIRS}/{ours}/busybox:1")
+    contains(pushed, digest_of(f"{THEIRS}/{ours}/busybox:1"))
+    contains(docker("push", f"{THEIRS}/{ours}/busybox:1"), "Layer already exists")
+    docker("tag", "busybox", f"{THEIRS}/{ours}/mounted:1")
+    contains(docker("push", f"{THEIRS}/{ours}/mounted:1"), f"Mounted from {ours}/busybox")
+    real("pull", f"{THEIRS}/{ours}/busybox:1")
+    equal(image_id(f"{THEIRS}/{ours}/busybox:1", real), image_id("busybox"))
+    docker("rmi", f"{THEIRS}/{ours}/busybox:1")
+    docker("pull", f"{THEIRS}/{ours}/busybox:1")
+    equal(image_id(f"{THEIRS}/{ours}/busybox:1"), image_id("busybox"))
 
 
 @needs("real Docker")
