@@ -71,13 +71,14 @@ const workerName = outputOf(worker.metafile, 'js/worker.js');
 const page = await esbuild.build({
   ...common,
   splitting: true,
-  entryPoints: ['js/main.js', '../static/app.css'],
+  entryPoints: ['js/main.js', 'js/start.js', '../static/app.css'],
   define: {
     BOTTLESHIP_WORKER: JSON.stringify(`./${workerName}`),
     BOTTLESHIP_WASM: JSON.stringify(wasmName && `./${wasmName}`),
   },
 });
 const mainName = outputOf(page.metafile, 'js/main.js');
+const startName = outputOf(page.metafile, 'js/start.js');
 const cssName = outputOf(page.metafile, '../static/app.css');
 
 // What the first paint needs beside main: its static imports.
@@ -130,6 +131,8 @@ mkdirSync(join(out, 'lessons'), { recursive: true });
 writeFileSync(join(out, 'lessons/index.json'), JSON.stringify(lessons));
 
 const preload = [
+  // Runs as soon as it is there, whatever else is still on its way.
+  `<script type="module" async src="./${startName}"></script>`,
   `<link rel="stylesheet" href="./${cssName}">`,
   `<link rel="modulepreload" href="./${mainName}">`,
   ...statics.map((s) => `<link rel="modulepreload" href="./${s}">`),

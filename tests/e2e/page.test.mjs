@@ -69,7 +69,8 @@ describe('terminal', () => {
     release();
     await sees(page, /\$ echo early\nearly\n/);
     assert.doesNotMatch(await screen(page), /Linux is starting/);
-  });
+    // A service worker would have the file already.
+  }, { options: { context: { serviceWorkers: 'block' } } });
 
   fresh('several terminals are apart; closing one shows another', async () => {
     await type(page, 'echo first');

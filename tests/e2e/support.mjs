@@ -1,6 +1,6 @@
 // What the browser tests share: the site, a server for it, Chromium.
 import { execFile, spawn } from 'node:child_process';
-import { createReadStream, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createReadStream, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, extname, join, normalize } from 'node:path';
@@ -73,12 +73,26 @@ export async function realSite() {
   };
 }
 
+/** The browser's processes of a profile, which is in the command line of each. @param {string} profile */
+function processesOf(profile) {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+        return args.some((arg) => arg === `--user-data-dir=${profile}`);
+      } catch {
+        return false; // It has ended meanwhile.
+      }
+    })
+    .map(Number);
+}
+
 /**
- * Chromium with a fresh profile; everything that goes wrong on its pages is written down.
- * @param {{ args?: string[], context?: object }} [options]
+ * Chromium with a fresh profile, or that of one that was killed; everything that goes wrong on its pages is written down.
+ * @param {{ args?: string[], context?: object, profile?: string }} [options]
  */
-export async function browser({ args = [], context: extra = {} } = {}) {
-  const profile = mkdtempSync(join(tmpdir(), 'bottleship-chromium-'));
+export async function browser({ args = [], context: extra = {}, profile = mkdtempSync(join(tmpdir(), 'bottleship-chromium-')) } = {}) {
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     headless: true,
@@ -121,6 +135,21 @@ export async function browser({ args = [], context: extra = {} } = {}) {
     async close() {
       await context.close();
       rmSync(profile, { recursive: true, force: true });
+    },
+    /** SIGKILL to the whole browser, as when the machine runs out of memory; its profile stays. */
+    async kill() {
+      const closed = new Promise((resolve) => context.once('close', resolve));
+      for (let pids = processesOf(profile); pids.length; pids = processesOf(profile)) {
+        for (const pid of pids) {
+          try {
+            process.kill(pid, 'SIGKILL');
+          } catch {
+            // It went with its parent.
+          }
+        }
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      await closed;
     },
   };
 }

@@ -1,6 +1,6 @@
 // The page's end of the worker: promises, streams and events instead of messages.
-import { scriptUrl } from './trusted.js';
 
+/** @import { Begun } from './start.js' */
 /** @import { Calls, ExecResult, FromWorker, State, ToWorker } from './protocol.js' */
 
 /**
@@ -38,24 +38,22 @@ export class Host {
   /** @type {State} */ state = { t: 'state', state: 'starting' };
 
   /**
-   * Starts the worker.
-   * @param {{ module: Promise<WebAssembly.Module | null>, rootfs: Promise<ArrayBuffer | null>, store: string, steal?: boolean }} options
+   * Starts the host in a worker.
+   * @param {Begun} begun @param {{ store: string, steal?: boolean }} options
    */
-  async boot({ module, rootfs, store, steal = false }) {
+  async boot({ worker, parts, failed }, { store, steal = false }) {
     this.stop();
-    const worker = new Worker(scriptUrl(BOTTLESHIP_WORKER), { type: 'module', name: 'docker-host' });
     this.#worker = worker;
     this.#setState({ t: 'state', state: 'starting' });
     worker.onmessage = (event) => this.#receive(event.data);
-    worker.onerror = (event) => {
-      event.preventDefault();
-      this.#failed(event.message || 'the worker could not be started');
-    };
+    void failed.then((error) => this.#worker === worker && this.#failed(error.message));
+    // It takes the store's lock while the engine is on its way.
+    this.post({ t: 'boot', store, steal });
     try {
-      const [compiled, tar] = await Promise.all([module, rootfs]);
-      if (this.#worker === worker) this.post({ t: 'boot', module: compiled, rootfs: tar, store, steal }, tar ? [tar] : []);
+      const [module, rootfs] = await Promise.all([parts.module, parts.rootfs]);
+      if (this.#worker === worker) this.post({ t: 'parts', module, rootfs }, rootfs ? [rootfs] : []);
     } catch (error) {
-      this.#failed(error instanceof Error ? error.message : String(error));
+      if (this.#worker === worker) this.#failed(error instanceof Error ? error.message : String(error));
     }
   }
 

@@ -6,9 +6,9 @@ import { fill, h, icon, must } from './dom.js';
 import { Explainer } from './explain.js';
 import { asked, store as storeOfAddress } from './guide/address.js';
 import { Host } from './host.js';
-import { loadEngine } from './load.js';
 import * as settings from './settings.js';
 import { splitter } from './splitter.js';
+import { loading, problem, take } from './start.js';
 import { Terminals } from './terminals.js';
 import { Timeline } from './timeline.js';
 import { scriptUrl } from './trusted.js';
@@ -18,14 +18,6 @@ import { scriptUrl } from './trusted.js';
 
 const TRY = ['docker run hello-world', 'docker run -it --rm busybox sh', 'docker images'];
 
-/** What of the browser is missing, in words, or nothing. */
-function missing() {
-  if (typeof WebAssembly !== 'object') return 'WebAssembly is switched off here. The host is a program in WebAssembly: allow it for this site, then load the page again.';
-  if (typeof Worker !== 'function') return 'Workers are switched off here. The host runs in one, so that the page stays quick: allow them for this site, then load the page again.';
-  return null;
-}
-
-const problem = missing();
 const host = new Host();
 let store = typeof indexedDB === 'object' && indexedDB ? storeOfAddress() : '';
 /** @type {Picture | null} */
@@ -37,8 +29,9 @@ let guide = null;
 function start({ steal = false, store: into = store } = {}) {
   if (problem) return;
   store = into;
-  void host.boot({ ...loadEngine((loaded, total) => picture?.progress(loaded, total)), store, steal });
+  void host.boot(take(), { store, steal });
 }
+loading.progress = (loaded, total) => picture?.progress(loaded, total);
 start();
 
 const terminals = new Terminals(host, { leave: () => must('#picture [aria-selected=true]', HTMLElement).focus() });

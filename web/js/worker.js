@@ -182,8 +182,13 @@ async function go(id) {
   wake();
 }
 
+/** @type {(parts: Extract<ToWorker, { t: 'parts' }>) => void} */
+let arrived;
+/** @type {Promise<Extract<ToWorker, { t: 'parts' }>>} */
+const parts = new Promise((resolve) => (arrived = resolve));
+
 /** @param {Extract<ToWorker, { t: 'boot' }>} message */
-async function boot({ module, rootfs, store, steal }) {
+async function boot({ store, steal }) {
   post({ t: 'state', state: 'starting' });
   storeName = store;
   try {
@@ -195,6 +200,7 @@ async function boot({ module, rootfs, store, steal }) {
     }
     if (!free) return post({ t: 'state', state: 'taken' });
     const fresh = !store || !(await indexedDB.databases?.())?.some((d) => d.name === store);
+    const { module, rootfs } = await parts;
     wasm = await init({ module_or_path: module ?? undefined });
     const options = { store, rootfs: rootfs ? new Uint8Array(rootfs) : undefined, site: new URL('..', location.href).href, buildStep };
     engine = await /** @type {EngineClass} */ (/** @type {unknown} */ (BottleshipEngine)).start(options, wake);
@@ -350,6 +356,8 @@ function receive(m) {
   switch (m.t) {
     case 'boot':
       return void boot(m);
+    case 'parts':
+      return arrived(m);
     case 'call':
       return void call(m);
     case 'api':

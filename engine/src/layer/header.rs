@@ -97,7 +97,7 @@ impl<'a> RawHeader<'a> {
 }
 
 /// The sum of the header's bytes, the checksum field counting as blanks.
-pub(super) fn checksum(block: &Block) -> u32 {
+pub fn checksum(block: &Block) -> u32 {
     let sum = |bytes: &[u8]| bytes.iter().map(|b| u32::from(*b)).sum::<u32>();
     let blanks = field::CHECKSUM.len() as u32 * u32::from(b' ');
     sum(&block[..field::CHECKSUM.start]) + blanks + sum(&block[field::CHECKSUM.end..])

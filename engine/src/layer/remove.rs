@@ -3,7 +3,7 @@
 use bottleship_vfs::{Errno, InodeRef};
 
 /// Removes an entry and all below it.
-pub(super) fn remove_all(dir: &InodeRef, name: &[u8]) -> Result<(), Errno> {
+pub fn remove_all(dir: &InodeRef, name: &[u8]) -> Result<(), Errno> {
     let inode = dir.lookup(name)?;
     if !inode.attr()?.is_dir() {
         return dir.unlink(name);

@@ -8,15 +8,17 @@ use super::LayerError;
 use crate::snapshot::Usage;
 
 /// What is found on a walk.
-pub(super) struct Found<'a> {
+pub struct Found<'a> {
     /// The path from the root, without a slash in front; empty for the root itself.
     pub path: &'a [u8],
+    /// What is there.
     pub inode: &'a InodeRef,
+    /// Its attributes.
     pub attr: Attr,
 }
 
 /// Visits the root and, where `visit` says true of a directory, what is in it.
-pub(super) fn walk(
+pub fn walk(
     root: &InodeRef,
     visit: &mut dyn FnMut(&Found<'_>) -> Result<bool, LayerError>,
 ) -> Result<(), LayerError> {

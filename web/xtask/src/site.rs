@@ -77,6 +77,18 @@ pub fn build(profile: Profile) -> Result<()> {
     Ok(())
 }
 
+/// Builds what changes with the page, the engine in it included; the server and the images stay as they are.
+pub fn build_page(profile: Profile) -> Result<()> {
+    setup::wasm_target()?;
+    setup::node_modules()?;
+    wasm(profile)?;
+    page()?;
+    match profile {
+        Profile::Release => compress(),
+        Profile::Dev => Ok(()),
+    }
+}
+
 fn server(profile: Profile) -> Result<()> {
     sh::run(sh::cargo().args([
         "build",

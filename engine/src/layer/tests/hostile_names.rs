@@ -3,6 +3,9 @@
 //! code has no part in (there is one thread, and paths are resolved by inode); A23 to A25 are about
 //! who reads such files later, so only that they are stored as they are is checked.
 
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
 use super::tars::*;
 use crate::layer::Limits;
 

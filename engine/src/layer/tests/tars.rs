@@ -7,7 +7,7 @@ use bottleship_vfs::{
     Clock, CreatePerm, FileSystem, InodeRef, NewNode, Quota, SetAttr, Time, Tmpfs,
 };
 
-use crate::layer::header::checksum;
+use crate::layer::inside::{checksum, walk};
 use crate::layer::{LayerError, Limits, apply};
 
 /// An archive being made, header by header, with no rules kept.
@@ -183,7 +183,7 @@ pub fn unpack(tar: &[u8], limits: &Limits) -> Result<BTreeMap<String, String>, S
 /// A tree in words: path → type, mode, owner, contents.
 pub fn list(root: &InodeRef) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
-    crate::layer::walk::walk(root, &mut |found| {
+    walk(root, &mut |found| {
         let a = &found.attr;
         let mut body = match a.mode & 0o170000 {
             0o100000 => {
@@ -215,7 +215,7 @@ pub fn list(root: &InodeRef) -> BTreeMap<String, String> {
 pub fn full(root: &InodeRef) -> BTreeMap<Vec<u8>, String> {
     let mut all = BTreeMap::new();
     let mut first: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
-    crate::layer::walk::walk(root, &mut |found| {
+    walk(root, &mut |found| {
         let a = &found.attr;
         let mut text = format!(
             "{:o} {}:{} {:x} {}",
