@@ -81,6 +81,17 @@ const mainName = outputOf(page.metafile, 'js/main.js');
 const startName = outputOf(page.metafile, 'js/start.js');
 const cssName = outputOf(page.metafile, '../static/app.css');
 
+// For other pages: one file, at an address that stays.
+const headless = await esbuild.build({
+  ...common,
+  entryPoints: { bottleship: 'js/headless.js' },
+  entryNames: '[name]',
+  define: {
+    BOTTLESHIP_WORKER: JSON.stringify(`./${workerName}`),
+    BOTTLESHIP_WASM: JSON.stringify(wasmName && `./${wasmName}`),
+  },
+});
+
 // What the first paint needs beside main: its static imports.
 const statics = [];
 const queue = [mainName];
@@ -146,7 +157,7 @@ writeFileSync(join(out, 'index.html'), html);
 // A server that has origins for previews answers this itself.
 writeFileSync(join(out, 'previews.json'), '{}\n');
 
-const built = [...Object.keys(worker.metafile.outputs), ...Object.keys(page.metafile.outputs)].map((k) => relative(out, resolve(web, k)).replaceAll('\\', '/'));
+const built = [worker, page, headless].flatMap((result) => Object.keys(result.metafile.outputs)).map((k) => relative(out, resolve(web, k)).replaceAll('\\', '/'));
 const precache = [...new Set([...built, ...copied.filter((c) => /^(icons\/|manifest)/.test(c)), ...(wasmName ? [wasmName] : []), 'index.html'])].sort();
 const list = precache.map((path) => ({ path, hash: digest(readFileSync(join(out, path))) }));
 const version = digest(JSON.stringify(list));

@@ -40,7 +40,7 @@ for await (const path of files(dir)) {
   const data = await readFile(path);
   const params = {
     [zlib.constants.BROTLI_PARAM_QUALITY]: 11,
-    [zlib.constants.BROTLI_PARAM_LGWIN]: 22,
+    [zlib.constants.BROTLI_PARAM_LGWIN]: 24,
     [zlib.constants.BROTLI_PARAM_SIZE_HINT]: data.length,
   };
   await write(`${path}.br`, source, await brotli(data, { params }));

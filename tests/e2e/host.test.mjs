@@ -163,6 +163,62 @@ describe('docker', () => {
     await page.getByRole('button', { name: /^Image greet:latest/ }).waitFor();
   });
 
+  test('what docker export wrote is imported when it is dropped', LONG, async () => {
+    await exec('docker create --name tree busybox > /dev/null; docker export -o /root/tree.tar tree; docker rm tree');
+    const data = await page.evaluateHandle(async () => {
+      const d = new DataTransfer();
+      d.items.add(new File([await globalThis.bottleship.fs.readFile('/root/tree.tar')], 'My Tree.tar'));
+      return d;
+    });
+    for (const kind of ['dragenter', 'dragover', 'drop']) await page.dispatchEvent('#main', kind, { dataTransfer: data });
+    await page.getByRole('button', { name: /^Image my-tree:latest/ }).waitFor();
+    assert.equal((await exec('docker run --rm my-tree echo imported')).stdout, 'imported\n');
+  });
+
+  test('steps of a build say what the cache had, and layers can be looked into', LONG, async () => {
+    const { steps, top, text } = await page.evaluate(async () => {
+      const { bottleship } = globalThis;
+      const steps = [];
+      const off = bottleship.on('build-step', (step) => steps.push(step));
+      await bottleship.exec('mkdir look; cd look; printf "FROM busybox\\nRUN rm -r /root; echo in > /in\\nCOPY a /a\\n" > Dockerfile; echo 1 > a; docker build -q -t look .');
+      steps.length = 0;
+      await bottleship.exec('cd look; echo 2 > a; docker build -q -t look .');
+      off();
+      const layers = JSON.parse((await bottleship.exec('docker inspect -f "{{json .RootFS.Layers}}" look')).stdout);
+      const { entries } = await bottleship.tree.list({ layer: layers.at(-2) }, '/');
+      const { data } = await bottleship.tree.readFile({ image: 'look' }, '/a');
+      return { steps, top: entries.map((e) => `${e.type} ${e.name}`), text: new TextDecoder().decode(data) };
+    });
+    const outcome = (part) => steps.find((s) => s.name.includes(part))?.cache;
+    assert.equal(outcome('RUN')?.outcome, 'hit');
+    assert.equal(outcome('COPY')?.reason, 'files');
+    assert.deepEqual(steps[0].tags, ['look:latest']);
+    assert.ok(top.includes('file in') && top.includes('whiteout root'), top.join());
+    assert.equal(text, '2\n');
+  });
+
+  test('a script hears a command’s output before its end, and ends it', LONG, async () => {
+    const { first, ms, exitCode } = await page.evaluate(async () => {
+      const stop = new AbortController();
+      let first = '';
+      const onOutput = (text) => {
+        first ||= text;
+        stop.abort();
+      };
+      const { exitCode, ms } = await globalThis.bottleship.exec('echo begun; sleep 1000', { onOutput, signal: stop.signal });
+      return { first, ms, exitCode };
+    });
+    assert.deepEqual([first, exitCode], ['begun\n', 143]);
+    assert.ok(ms < 100_000);
+    // More than may be on its way at once, to a listener that only counts.
+    const length = await page.evaluate(async () => {
+      let length = 0;
+      await globalThis.bottleship.exec('yes | head -c 3000000', { onOutput: (text) => (length += text.length) });
+      return length;
+    });
+    assert.equal(length, 3_000_000);
+  });
+
   test('an error is Docker’s, and explained below', LONG, async () => {
     const { output, code } = await run('docker run --name first busybox true');
     assert.match(output, /Conflict\. The container name "\/first" is already in use by container/);

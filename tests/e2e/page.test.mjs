@@ -1,5 +1,6 @@
 // The page's own parts, around the double of the engine: layout, keys, states, flow control, accessibility.
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { axePath, browser, doubleSite, screen, sees, type } from './support.mjs';
@@ -365,6 +366,45 @@ describe('files', () => {
     await page.getByRole('button', { name: /^Image redis/ }).click();
     const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save as a file' }).click()]);
     assert.equal(download.suggestedFilename(), 'redis_7-alpine.tar');
+  });
+});
+
+describe('scripts', () => {
+  fresh('output comes as it is made, and layers can be looked into', async () => {
+    const seen = await page.evaluate(async () => {
+      const { bottleship } = globalThis;
+      const pieces = [];
+      const result = await bottleship.exec('echo streamed', { onOutput: (text, stream) => pieces.push([stream, text]) });
+      const list = await bottleship.tree.list({ layer: 'sha256:1' }, '/');
+      const { data, size } = await bottleship.tree.readFile({ image: 'x' }, '/etc/hostname', { max: 2 });
+      const error = await bottleship.tree.list({ image: 'x' }, '/nosuch').catch((e) => e.message);
+      return { pieces, result, names: list.entries.map((e) => `${e.type} ${e.name}`), text: new TextDecoder().decode(data), size, error };
+    });
+    assert.deepEqual(seen.pieces, [['stdout', 'streamed\n']]);
+    assert.deepEqual([seen.result.exitCode, seen.result.stdout], [0, '']);
+    assert.deepEqual(seen.names, ['symlink bin', 'dir etc', 'whiteout old']);
+    assert.deepEqual([seen.text, seen.size, seen.error], ['ho', 5, '/nosuch: No such file or directory']);
+  });
+
+  test('a page of another site has a host without this page around it', { timeout: 60_000 }, async () => {
+    const other = createServer((_, response) => response.writeHead(200, { 'Content-Type': 'text/html', 'Content-Security-Policy': `default-src 'none'; script-src 'nonce-x' ${site.url} 'wasm-unsafe-eval'; worker-src blob: ${site.url}; connect-src ${site.url}` }).end(`<!doctype html><script type="module" nonce="x">
+      import { start } from '${site.url}/bottleship.js';
+      globalThis.host = start();
+    </script>`));
+    await new Promise((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const own = await browser();
+    try {
+      const elsewhere = await own.context.newPage();
+      await elsewhere.goto(`http://127.0.0.1:${other.address().port}/`);
+      await elsewhere.waitForFunction(() => globalThis.host);
+      const result = await elsewhere.evaluate(() => globalThis.host.exec('echo elsewhere'));
+      assert.deepEqual([result.exitCode, result.stdout], [0, 'elsewhere\n']);
+      assert.equal(await elsewhere.locator('.xterm').count(), 0);
+      assert.deepEqual(own.wrong.console, []);
+    } finally {
+      await own.close();
+      await new Promise((resolve) => (other.closeAllConnections(), other.close(resolve)));
+    }
   });
 });
 

@@ -1,13 +1,10 @@
-// window.bottleship: the Docker host for scripts on the page.
+// The Docker host for scripts: window.bottleship on our page, and what bottleship.js gives to others.
 
 /** @import { Host } from './host.js' */
 /** @import { Entry, ExecResult, TreeEntry, TreeOf } from './protocol.js' */
 
-/**
- * @param {Host} host
- * @param {{ reset: () => Promise<boolean>, terminal: { type: (command: string, options?: { run?: boolean }) => void, text: () => string } }} page
- */
-export function createApi(host, page) {
+/** @param {Host} host */
+export function createApi(host) {
   /** @type {Promise<void>} */
   const ready = new Promise((resolve) => {
     host.on('state', ({ state }) => state === 'ready' && resolve());
@@ -77,11 +74,7 @@ export function createApi(host, page) {
      * @param {{ headers?: [string, string][], body?: Uint8Array<ArrayBuffer> | null, signal?: AbortSignal }} [options]
      */
     api: async (method, path, options) => (await ready, host.api(method, path, options)),
-    /** Empties the host, after asking. @returns {Promise<boolean>} whether it was done */
-    reset: () => page.reset(),
     /** Everything stored, as one archive. @returns {Promise<Uint8Array>} */
     export: async () => (await ready, host.call('export')),
-    /** The terminal in front. */
-    terminal: page.terminal,
   });
 }

@@ -265,10 +265,11 @@ export class Files {
       try {
         announce(`Copying ${file.name}.`);
         const data = new Uint8Array(await file.arrayBuffer());
-        const image = await looksLikeImage(data);
+        const kind = await archiveKind(data);
         await this.host.call('writeFile', path, data);
         announce(`Copied ${file.name} to ${path}.`);
-        if (image) this.actions.type(`docker load -i ${quote(path)}`);
+        if (kind === 'image') this.actions.type(`docker load -i ${quote(path)}`);
+        if (kind === 'root') this.actions.type(`docker import ${quote(path)} ${imageName(file.name)}`);
       } catch (error) {
         this.#say(error);
         break;
@@ -429,32 +430,42 @@ export class Files {
   }
 }
 
+/** A name for the image that a file becomes. @param {string} file */
+const imageName = (file) => file.toLowerCase().replace(/(\.tar)?(\.t?gz)?$/, '').replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '') || 'imported';
+
+/** What is at the top of a root file system. */
+const TOP = /^(bin|dev|etc|lib|proc|root|sbin|sys|tmp|usr|var)\/?$/;
+
 /**
- * Whether bytes are an archive with an image in it, as `docker save` writes it: told by the names in the tar.
- * @param {Uint8Array} data
+ * What archive bytes are, told by the names in the tar: an image, as `docker save` writes it, a root file system, as
+ * `docker export` does, or neither.
+ * @param {Uint8Array} data @returns {Promise<'image' | 'root' | null>}
  */
-export async function looksLikeImage(data) {
+export async function archiveKind(data) {
   let tar = data;
   if (data[0] === 0x1f && data[1] === 0x8b) {
-    if (!('DecompressionStream' in globalThis)) return false;
+    if (!('DecompressionStream' in globalThis)) return null;
     const reader = new Blob([/** @type {BlobPart} */ (data)]).stream().pipeThrough(new DecompressionStream('gzip')).getReader();
     try {
       tar = (await reader.read()).value ?? data;
     } catch {
-      return false;
+      return null;
     } finally {
       reader.cancel().catch(() => {});
     }
   }
   const latin = new TextDecoder('latin1');
+  const top = new Set();
   for (let at = 0, n = 0; at + 512 <= tar.length && n < 10_000; n++) {
     const header = tar.subarray(at, at + 512);
-    if (latin.decode(header.subarray(257, 262)) !== 'ustar') return false;
+    if (latin.decode(header.subarray(257, 262)) !== 'ustar') break;
     const name = latin.decode(header.subarray(0, 100)).replace(/\0.*$/s, '').replace(/^\.\//, '');
-    if (/^(manifest\.json|oci-layout|blobs\/sha256\/.*|[0-9a-f]{64}\/(layer\.tar|json|VERSION))$/.test(name)) return true;
+    if (/^(manifest\.json|oci-layout|blobs\/sha256\/.*|[0-9a-f]{64}\/(layer\.tar|json|VERSION))$/.test(name)) return 'image';
+    const found = TOP.exec(name);
+    if (found) top.add(found[1]);
     const size = parseInt(latin.decode(header.subarray(124, 136)).trim(), 8);
-    if (!Number.isFinite(size) || size < 0) return false;
+    if (!Number.isFinite(size) || size < 0) break;
     at += 512 + Math.ceil(size / 512) * 512;
   }
-  return false;
+  return top.size >= 3 ? 'root' : null;
 }

@@ -1,6 +1,6 @@
 // The page's end of the worker: promises, streams and events instead of messages.
 
-/** @import { Begun } from './start.js' */
+/** @import { Begun } from './load.js' */
 /** @import { Calls, ExecResult, FromWorker, State, ToWorker } from './protocol.js' */
 
 /**
@@ -39,16 +39,17 @@ export class Host {
 
   /**
    * Starts the host in a worker.
-   * @param {Begun} begun @param {{ store: string, steal?: boolean }} options
+   * @param {Begun} begun @param {{ store: string, steal?: boolean, site?: string }} options `site`: whose registry is asked
+   *   first, this page's own
    */
-  async boot({ worker, parts, failed }, { store, steal = false }) {
+  async boot({ worker, parts, failed }, { store, steal = false, site = new URL('.', document.baseURI).href }) {
     this.stop();
     this.#worker = worker;
     this.#setState({ t: 'state', state: 'starting' });
     worker.onmessage = (event) => this.#receive(event.data);
     void failed.then((error) => this.#worker === worker && this.#failed(error.message));
     // It takes the store's lock while the engine is on its way.
-    this.post({ t: 'boot', store, steal });
+    this.post({ t: 'boot', store, steal, site });
     try {
       const [module, rootfs] = await Promise.all([parts.module, parts.rootfs]);
       if (this.#worker === worker) this.post({ t: 'parts', module, rootfs }, rootfs ? [rootfs] : []);

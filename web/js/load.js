@@ -25,9 +25,10 @@ function checked(response, what) {
 
 /**
  * @param {(loaded: number, total: number) => void} progress in bytes; compressed sizes are not known here
+ * @param {string | URL} [site] where the site is
  * @returns {{ module: Promise<WebAssembly.Module | null>, rootfs: Promise<ArrayBuffer | null> }}
  */
-export function loadEngine(progress) {
+function loadEngine(progress, site = document.baseURI) {
   let loaded = 0;
   let total = 0;
   const fetched = async (/** @type {string} */ url, /** @type {string} */ what) => {
@@ -36,9 +37,34 @@ export function loadEngine(progress) {
     counted(response, (bytes) => progress((loaded += bytes), total));
     return response;
   };
-  const wasm = BOTTLESHIP_WASM && new URL(BOTTLESHIP_WASM, document.baseURI).href;
+  const wasm = BOTTLESHIP_WASM && new URL(BOTTLESHIP_WASM, site).href;
   return {
     module: wasm ? WebAssembly.compileStreaming(fetched(wasm, 'the engine')) : Promise.resolve(null),
-    rootfs: fetched(new URL('./host.tar', document.baseURI).href, 'the host’s root file system').then((r) => r.arrayBuffer()),
+    rootfs: fetched(new URL('./host.tar', site).href, 'the host’s root file system').then((r) => r.arrayBuffer()),
   };
+}
+
+/**
+ * @typedef {{ worker: Worker, parts: ReturnType<typeof loadEngine>, failed: Promise<Error> }} Begun a worker and what it
+ *   needs, on their way; `failed` is settled when the worker could not be started
+ */
+
+/**
+ * @param {Worker} worker just started
+ * @param {(loaded: number, total: number) => void} progress
+ * @param {string | URL} [site]
+ * @returns {Begun}
+ */
+export function beginWith(worker, progress, site) {
+  /** @type {Promise<Error>} */
+  const failed = new Promise((resolve) => {
+    worker.onerror = (event) => {
+      event.preventDefault();
+      resolve(new Error(event.message || 'the worker could not be started'));
+    };
+  });
+  const parts = loadEngine(progress, site);
+  // Whoever takes them hears of it; until then it is no unhandled rejection.
+  for (const part of [parts.module, parts.rootfs]) part.catch(() => {});
+  return { worker, parts, failed };
 }

@@ -274,7 +274,7 @@ if (window.visualViewport) {
 // Files dragged in -------------------------------------------------------------------------------------------------------
 
 let over = 0;
-const dropHint = h('div.drophint', { hidden: true }, h('div', null, icon('upload', 24), h('b', null, 'Drop to copy into the host'), h('span', null, 'An archive made by docker save is loaded.')));
+const dropHint = h('div.drophint', { hidden: true }, h('div', null, icon('upload', 24), h('b', null, 'Drop to copy into the host'), h('span', null, 'What docker save wrote is loaded, what docker export wrote is imported.')));
 document.body.append(dropHint);
 const carriesFiles = (/** @type {DragEvent} */ e) => !!e.dataTransfer?.types.includes('Files') && host.state.state === 'ready';
 addEventListener('dragenter', (e) => carriesFiles(e) && (over++, (dropHint.hidden = false)));
@@ -297,9 +297,12 @@ addEventListener('beforeunload', (e) => picture?.files.dirty && e.preventDefault
 
 // For scripts on the page ------------------------------------------------------------------------------------------------
 
-export const bottleship = createApi(host, {
+export const bottleship = Object.freeze({
+  ...createApi(host),
+  /** Empties the host, after asking. Resolves with whether it was done. */
   reset,
-  terminal: { type: (command, options) => terminals.type(command, options), text: () => terminals.active?.text() ?? '' },
+  /** The terminal in front. */
+  terminal: { type: (/** @type {string} */ command, /** @type {{ run?: boolean }} */ options = {}) => terminals.type(command, options), text: () => terminals.active?.text() ?? '' },
 });
 /** @type {any} */ (globalThis).bottleship = bottleship;
 

@@ -11,8 +11,8 @@
  * the pty, so that a program that prints without end waits instead of filling memory. The same holds for `piece`.
  * Events come unasked: `event` with a name and a detail (Events).
  *
- * @typedef {{ t: 'boot', store: string, steal: boolean }} Boot
- *   `store`: the IndexedDB database's name. `steal`: take the store from another tab that has it open.
+ * @typedef {{ t: 'boot', store: string, steal: boolean, site: string }} Boot
+ *   `site`: the address whose registry is asked first. `store`: the IndexedDB database's name, empty to keep nothing. `steal`: take the store from another tab that has it open.
  * @typedef {{ t: 'parts', module: WebAssembly.Module | null, rootfs: ArrayBuffer | null }} Parts
  *   `module`: the compiled engine. `rootfs`: the host's root file system as a tar.
  * @typedef {{ t: 'open', term: number, cols: number, rows: number }} Open

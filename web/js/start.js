@@ -1,29 +1,16 @@
 // The first thing that runs: the worker, and the two files that it waits for, while the page's own script still comes.
-import { loadEngine } from './load.js';
+import { beginWith } from './load.js';
 import { scriptUrl } from './trusted.js';
 
-/**
- * @typedef {{ worker: Worker, parts: ReturnType<typeof loadEngine>, failed: Promise<Error> }} Begun
- *   `failed`: settled when the worker could not be started
- */
+/** @import { Begun } from './load.js' */
 
 /** Told how much has come, in bytes: loaded and total. */
 export const loading = { progress: (/** @type {number} */ _loaded, /** @type {number} */ _total) => {} };
 
-/** A worker and what it needs, on their way. @returns {Begun} */
-export function begin() {
+/** @returns {Begun} */
+function begin() {
   const worker = new Worker(scriptUrl(BOTTLESHIP_WORKER), { type: 'module', name: 'docker-host' });
-  /** @type {Promise<Error>} */
-  const failed = new Promise((resolve) => {
-    worker.onerror = (event) => {
-      event.preventDefault();
-      resolve(new Error(event.message || 'the worker could not be started'));
-    };
-  });
-  const parts = loadEngine((loaded, total) => loading.progress(loaded, total));
-  // Whoever takes them hears of it; until then it is no unhandled rejection.
-  for (const part of [parts.module, parts.rootfs]) part.catch(() => {});
-  return { worker, parts, failed };
+  return beginWith(worker, (loaded, total) => loading.progress(loaded, total));
 }
 
 /** What of the browser is missing, in words, or nothing. */

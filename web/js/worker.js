@@ -188,7 +188,7 @@ let arrived;
 const parts = new Promise((resolve) => (arrived = resolve));
 
 /** @param {Extract<ToWorker, { t: 'boot' }>} message */
-async function boot({ store, steal }) {
+async function boot({ store, steal, site }) {
   post({ t: 'state', state: 'starting' });
   storeName = store;
   try {
@@ -202,7 +202,7 @@ async function boot({ store, steal }) {
     const fresh = !store || !(await indexedDB.databases?.())?.some((d) => d.name === store);
     const { module, rootfs } = await parts;
     wasm = await init({ module_or_path: module ?? undefined });
-    const options = { store, rootfs: rootfs ? new Uint8Array(rootfs) : undefined, site: new URL('..', location.href).href, buildStep };
+    const options = { store, rootfs: rootfs ? new Uint8Array(rootfs) : undefined, site, buildStep };
     engine = await /** @type {EngineClass} */ (/** @type {unknown} */ (BottleshipEngine)).start(options, wake);
     post({ t: 'state', state: 'ready', fresh });
     wake();
