@@ -9,7 +9,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::get;
 use http::header::{self, HeaderName, HeaderValue};
-use tower_http::services::ServeDir;
+use tower_http::services::{ServeDir, ServeFile};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 /// What a page of ours may do: run its own scripts and wasm, talk to its own origin. Styles are written by the
@@ -17,11 +17,10 @@ use tower_http::set_header::SetResponseHeaderLayer;
 /// localhost on the same port.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; \
      style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; \
-     manifest-src 'self'; frame-src 'self' http://*.localhost:*; base-uri 'none'; form-action 'none'; object-src 'none'; \
-     require-trusted-types-for 'script'";
+     manifest-src 'self'; base-uri 'none'; form-action 'none'; object-src 'none'; \
+     require-trusted-types-for 'script'; frame-src 'self' http://*.localhost:*";
 
-const HEADERS: [(&str, &str); 6] = [
-    ("content-security-policy", CONTENT_SECURITY_POLICY),
+const HEADERS: [(&str, &str); 5] = [
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "no-referrer"),
     ("access-control-allow-origin", "*"),
@@ -32,14 +31,86 @@ const HEADERS: [(&str, &str); 6] = [
     ),
 ];
 
-/// The site in `dir`.
+/// Where previews of published ports are shown.
+pub enum Previews {
+    /// An origin with `{port}` in it.
+    Pattern(String),
+    /// Other ports of the same address, each for one preview at a time; may be none.
+    Ports(Vec<u16>),
+}
+
+impl Previews {
+    /// What the page reads to know them.
+    fn json(&self) -> String {
+        match self {
+            Previews::Pattern(pattern) => serde_json::json!({ "pattern": pattern }),
+            Previews::Ports(ports) => serde_json::json!({ "ports": ports }),
+        }
+        .to_string()
+    }
+
+    /// What a page may frame to show them (CSP, `frame-src`).
+    fn sources(&self) -> String {
+        match self {
+            Previews::Pattern(pattern) => {
+                let (scheme, rest) = pattern.split_once("://").unwrap_or(("https", pattern));
+                let host = rest.split('/').next().unwrap_or_default();
+                let (label, domain) = host.split_once('.').unwrap_or((host, "invalid"));
+                debug_assert!(label.contains("{port}"));
+                format!(" {scheme}://*.{domain}")
+            }
+            // The page may be opened by any name of this machine.
+            Previews::Ports(ports) => ports
+                .iter()
+                .flat_map(|port| {
+                    ["127.0.0.1", "localhost"].map(|host| format!(" http://{host}:{port}"))
+                })
+                .collect(),
+        }
+    }
+}
+
+/// The site in `dir`, previews where the browser finds them by itself.
 pub fn router(dir: &Path) -> Router {
-    let files = ServeDir::new(dir).precompressed_br().precompressed_gzip();
-    let mut router = Router::new()
+    with_previews(dir, &Previews::Ports(Vec::new()))
+}
+
+/// The site in `dir`, and where it shows previews.
+pub fn with_previews(dir: &Path, previews: &Previews) -> Router {
+    let json = previews.json();
+    let policy = format!("{CONTENT_SECURITY_POLICY}{}", previews.sources());
+    let router = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
+        .route(
+            "/previews.json",
+            get(async || ([(header::CONTENT_TYPE, "application/json")], json)),
+        )
         .route("/v2/", get(registry_root))
-        .fallback_service(files)
+        .fallback_service(files(dir))
         .layer(middleware::from_fn(cache_and_types));
+    with_headers(router, &policy)
+}
+
+/// An origin for a preview: what sets one up, and nothing else.
+pub fn preview(dir: &Path) -> Router {
+    let router = Router::new()
+        .nest_service("/preview", files(&dir.join("preview")))
+        .route_service("/preview-sw.js", ServeFile::new(dir.join("preview-sw.js")))
+        .layer(middleware::from_fn(cache_and_types));
+    with_headers(router, CONTENT_SECURITY_POLICY)
+}
+
+fn files(dir: &Path) -> ServeDir {
+    ServeDir::new(dir).precompressed_br().precompressed_gzip()
+}
+
+fn with_headers(mut router: Router, policy: &str) -> Router {
+    let policy = HeaderValue::from_str(policy)
+        .unwrap_or_else(|_| HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+    router = router.layer(SetResponseHeaderLayer::if_not_present(
+        header::CONTENT_SECURITY_POLICY,
+        policy,
+    ));
     for (name, value) in HEADERS {
         let (name, value) = (
             HeaderName::from_static(name),

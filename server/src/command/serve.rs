@@ -10,7 +10,8 @@ use tokio::net::TcpListener;
 
 use crate::daemon::listen::raise_descriptor_limit;
 use crate::hosted::{self, Hosted};
-use crate::{oci, site};
+use crate::oci;
+use crate::site::{self, Previews};
 
 #[derive(Args)]
 pub struct Serve {
@@ -32,7 +33,14 @@ pub struct Serve {
     /// Say whether the configuration can be, and end
     #[arg(long)]
     check_config: bool,
+    /// Origins for previews of published ports, `{port}` standing for the port: https://p{port}.example.org. They must
+    /// lead to this server. By default a few more ports of the same address, where that is this machine's own
+    #[arg(long, env = "BOTTLESHIP_PREVIEWS", value_name = "PATTERN")]
+    previews: Option<String>,
 }
+
+/// How many previews may be open at once without a pattern.
+const PREVIEWS: usize = 4;
 
 impl Serve {
     pub fn run(self) -> Result<ExitCode> {
@@ -57,8 +65,14 @@ impl Serve {
             let listener = TcpListener::bind(self.addr)
                 .await
                 .with_context(|| format!("can't listen on {}", self.addr))?;
-            println!("listening on http://{}", listener.local_addr()?);
-            axum::serve(listener, site::router(&self.site))
+            let addr = listener.local_addr()?;
+            let (previews, listeners) = self.previews(addr).await?;
+            println!("listening on http://{addr}");
+            for listener in listeners {
+                let served = axum::serve(listener, site::preview(&self.site));
+                tokio::spawn(async move { served.await });
+            }
+            axum::serve(listener, site::with_previews(&self.site, &previews))
                 .with_graceful_shutdown(super::terminated())
                 .await
                 .context("the server stopped")
@@ -95,5 +109,31 @@ impl Serve {
         })?;
         runtime.shutdown_background();
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Where previews are shown. A page keeps to itself by its origin, so each preview has one of its own; another port
+    /// of the same machine is one, and its service worker is no third party's.
+    async fn previews(&self, addr: SocketAddr) -> Result<(Previews, Vec<TcpListener>)> {
+        if let Some(pattern) = &self.previews {
+            if !pattern.contains("{port}") || !pattern.starts_with("http") {
+                bail!("--previews must be an origin with {{port}} in it, not {pattern:?}");
+            }
+            return Ok((Previews::Pattern(pattern.clone()), Vec::new()));
+        }
+        let mut listeners = Vec::new();
+        if addr.ip().is_loopback() {
+            for _ in 0..PREVIEWS {
+                let at = SocketAddr::new(addr.ip(), 0);
+                let listener = TcpListener::bind(at)
+                    .await
+                    .context("can't listen for previews")?;
+                listeners.push(listener);
+            }
+        }
+        let ports = listeners
+            .iter()
+            .map(|listener| listener.local_addr().map(|addr| addr.port()))
+            .collect::<std::io::Result<_>>()?;
+        Ok((Previews::Ports(ports), listeners))
     }
 }
