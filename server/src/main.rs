@@ -6,6 +6,7 @@ mod docker;
 mod host;
 mod hosted;
 mod images;
+mod lesson;
 mod oci;
 mod site;
 

@@ -17,12 +17,16 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod drill;
 mod error;
 mod fence;
 mod lesson;
 mod markdown;
 mod model;
 mod pattern;
+mod report;
+mod result;
+mod schedule;
 mod session;
 #[cfg(test)]
 mod testing;
@@ -30,11 +34,17 @@ mod variant;
 mod yaml;
 
 pub use check::{Check, Entry, FileState, Outcome, Output, World, WorldError};
+pub use drill::{Bank, Drill, DrillModel, Listed, MAX_BANK, daily, golf};
 pub use error::LessonError;
 pub use fence::Fence;
 pub use lesson::{Hint, Lesson, Level, MAX_LESSON, Setup, Task, Wrong, save_script};
 pub use markdown::{Answer, Block, Inline, Quiz, plain};
 pub use model::{Model, ModelTask};
+pub use report::{HandedIn, csv, html};
+pub use result::{
+    LessonResult, MAX_RESULT, ResultError, ResultPayload, Signed, read_result, write_result,
+};
+pub use schedule::{Attempt, Card, Deck};
 pub use session::{
     Event, Progress, QuizState, Reply, Session, Stage, State, TaskState, What, judge_all,
 };

@@ -104,10 +104,10 @@ pub fn choose(front: &str, first_line: u32, seed: &Seed) -> Result<Vec<Variable>
             LessonError::new(line, message)
         })?;
         // So that no value can change what the file means.
-        let harmless = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-        if value.is_empty() || !value.chars().all(harmless) {
+        let harmless = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
+        if value.is_empty() || value.ends_with(':') || !value.chars().all(harmless) {
             let message = format!(
-                "variable `{}`: `{value}` has more than letters, digits and -_./",
+                "variable `{}`: `{value}` has more than letters, digits and -_./:",
                 entry.key
             );
             return Err(LessonError::new(line, message));

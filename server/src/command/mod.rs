@@ -13,6 +13,7 @@ use clap::{Parser, Subcommand};
 
 use crate::docker;
 use crate::images::Images;
+use crate::lesson::{Class, Lesson};
 
 #[derive(Parser)]
 #[command(name = "bottleship", version, about, propagate_version = true)]
@@ -38,6 +39,10 @@ enum Command {
     },
     /// Say what this machine lacks for hosted sessions, and what each lack costs
     Doctor(doctor::Doctor),
+    /// Write, test and import lessons
+    Lesson(Lesson),
+    /// Tables and pages of what a class handed in
+    Class(Class),
     /// Build or list the offered images
     Images(Images),
 }
@@ -62,6 +67,8 @@ pub fn main() -> ExitCode {
             return docker::run(&arguments);
         }
         Command::Doctor(doctor) => doctor.run(),
+        Command::Lesson(lesson) => lesson.run(),
+        Command::Class(class) => class.run(),
         Command::Images(images) => images.run(),
     };
     match result {
@@ -86,7 +93,7 @@ async fn terminated() {
 }
 
 /// The directory of the built site: the one named, or the one beside this program's.
-fn site_dir(named: Option<&Path>) -> Result<PathBuf> {
+pub fn site_dir(named: Option<&Path>) -> Result<PathBuf> {
     if let Some(dir) = named {
         return Ok(dir.to_path_buf());
     }

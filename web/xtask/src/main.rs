@@ -16,7 +16,7 @@ cargo xtask COMMAND
   build [--dev]          target/release/bottleship and target/site (--dev: quick to build, slow to run)
   page [--dev]           what changes with the page: the engine in it and its JavaScript, not server and images
   serve [--addr A] [..]  build, then serve the site; more arguments go to `bottleship serve`
-  test [PART..]          all tests, or some of: fmt clippy native wasm e2e conformance
+  test [PART..]          all tests, or some of: fmt clippy native lessons wasm e2e conformance
   bench [--no-build]     measure the page in Chromium, beside the targets
   conformance [--shared DIR] [--bottleship FILE] [--only PART] [--keep] [SUITE..]
                          compare with a real Docker's answers (default ../shared); --keep notes what is reached

@@ -89,6 +89,12 @@ pub fn build_page(profile: Profile) -> Result<()> {
     }
 }
 
+/// Builds what native hosts need: the server, the host's files and the offered images.
+pub fn native(profile: Profile) -> Result<()> {
+    server(profile)?;
+    images(profile)
+}
+
 fn server(profile: Profile) -> Result<()> {
     sh::run(sh::cargo().args([
         "build",

@@ -13,6 +13,7 @@ const PARTS: &[Part] = &[
     ("clippy", clippy),
     ("native", native),
     ("fuzz", fuzz_briefly),
+    ("lessons", lessons),
     ("wasm", wasm),
     ("e2e", e2e),
     ("conformance", conformance),
@@ -71,6 +72,17 @@ fn native() -> Result<()> {
 /// So many inputs for each target, the same ones each time; half a minute in all.
 fn fuzz_briefly() -> Result<()> {
     fuzz::run(&["--runs".to_owned(), "8000".to_owned()])
+}
+
+/// Replays every lesson and drill: solutions must solve, wrong answers must not.
+fn lessons() -> Result<()> {
+    site::native(site::Profile::Dev)?;
+    let mut test = sh::command(
+        site::server_binary(site::Profile::Dev),
+        &["lesson", "test", "--site"],
+    );
+    test.arg(site::dir());
+    sh::run(test.args(["static/lessons", "static/drills"].map(|dir| sh::root().join(dir))))
 }
 
 /// The tests that run in a real Chromium's worker.

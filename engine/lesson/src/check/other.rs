@@ -328,7 +328,7 @@ impl HttpCheck {
     pub(super) async fn judge(&self, world: &dyn World) -> Verdict {
         let url = self.url();
         // The address was checked to have no character that means something to a shell.
-        let output = world.run(&format!("wget -T 5 -S -q -O - '{url}'")).await?;
+        let output = world.run(&format!("wget -S -O - '{url}'")).await?;
         let status = output
             .stderr
             .lines()

@@ -74,7 +74,7 @@ fn checks_hold_and_say_why_not() {
     world.entered("docker container ls -a", 0);
     world.entered("docker pull nope", 1);
     let wget = |url: &str, code: i32, stdout: &str, stderr: &str| {
-        let line = format!("wget -T 5 -S -q -O - '{url}'");
+        let line = format!("wget -S -O - '{url}'");
         let output = Output {
             code,
             stdout: stdout.into(),

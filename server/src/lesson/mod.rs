@@ -1,0 +1,45 @@
+//! `bottleship lesson`: for authors of lessons and drills.
+
+mod class;
+mod files;
+mod lab;
+mod new;
+mod test;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use clap::{Args, Subcommand};
+
+pub use class::Class;
+
+#[derive(Args)]
+pub struct Lesson {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write a lesson to begin with
+    New {
+        /// The file to write
+        file: PathBuf,
+        /// Its title
+        #[arg(long, default_value = "My lesson")]
+        title: String,
+    },
+    /// Replay solutions and wrong answers of lessons (.md) and drills (.yaml)
+    Test(test::Test),
+}
+
+impl Lesson {
+    pub fn run(self) -> Result<ExitCode> {
+        match self.command {
+            Command::New { file, title } => new::run(&file, &title),
+            Command::Test(test) => test.run(),
+        }
+    }
+}
