@@ -10,7 +10,7 @@ use bottleship_engine::api::stdcopy::StdStream;
 use bottleship_engine::api::types::Timestamp;
 use bottleship_engine::browse::{self, Of};
 use bottleship_engine::clock::{Clock, SeededEntropy};
-use bottleship_engine::emulated::{DockerHost, HostConfig, Output, Outside};
+use bottleship_engine::emulated::{DockerHost, HostConfig, Machine, Output, Outside};
 use bottleship_engine::fetch::NoFetch;
 use bottleship_engine::store::MemoryStore;
 use bottleship_engine::{Config, RunState};
@@ -117,6 +117,10 @@ fn drive<T: 'static>(host: &DockerHost, future: impl Future<Output = T> + 'stati
 
 impl Bench {
     fn on(store: Rc<MemoryStore>) -> Option<Bench> {
+        Bench::sized(store, Machine::default())
+    }
+
+    fn sized(store: Rc<MemoryStore>, machine: Machine) -> Option<Bench> {
         let root = root()?;
         let outside = Outside {
             store,
@@ -126,6 +130,7 @@ impl Bench {
         };
         let config = HostConfig {
             root,
+            machine,
             ..HostConfig::default()
         };
         let booted = DockerHost::boot(outside, config, Config::default()).now_or_never();
@@ -138,7 +143,11 @@ impl Bench {
 
     /// A host with the image `busybox`.
     fn new() -> Option<Bench> {
-        let bench = Bench::on(Rc::new(MemoryStore::default()))?;
+        Bench::on(Rc::new(MemoryStore::default()))?.with_busybox()
+    }
+
+    fn with_busybox(self) -> Option<Bench> {
+        let bench = self;
         bench
             .host
             .write_file("/root/busybox.tar", &root()?)
@@ -488,4 +497,96 @@ fn a_small_container_is_quick() {
         "docker run --rm busybox true: {} ms",
         started.elapsed().as_millis()
     );
+}
+
+fn number(text: &str) -> u32 {
+    text.trim().parse().expect("a number")
+}
+
+#[test]
+fn a_fork_bomb_and_busy_loops_leave_the_host_answering() {
+    let Some(bench) = Bench::new() else { return };
+    bench.ok(
+        "docker run -d --name bomb --pids-limit 20 busybox sh -c 'f() { f | f & }; f; sleep 1000'",
+    );
+    for n in 1..=4 {
+        bench.ok(&format!(
+            "docker run -d --name busy{n} busybox sh -c 'while :; do :; done'"
+        ));
+    }
+    let names = bench.ok("docker ps --format '{{.Names}}' | sort");
+    assert_eq!(names, "bomb\nbusy1\nbusy2\nbusy3\nbusy4\n");
+    assert!(
+        number(&bench.ok("docker top bomb | wc -l")) <= 21,
+        "20 processes and the titles"
+    );
+    let (code, _, err) = bench.all(
+        "docker run --rm --pids-limit 4 busybox sh -c 'for i in 1 2 3 4 5 6; do sleep 9 & done'",
+    );
+    assert_eq!(code, 2, "{err}");
+    assert!(
+        err.contains("can't fork: Resource temporarily unavailable"),
+        "{err}"
+    );
+    bench.ok("docker rm -f bomb busy1 busy2 busy3 busy4");
+    assert_eq!(bench.ok("docker ps -aq"), "");
+}
+
+#[test]
+fn a_memory_hog_is_killed_and_said_so() {
+    let Some(bench) = Bench::new() else { return };
+    let (code, ..) = bench.all("docker run --name hog -m 16m busybox busybox tail /dev/zero");
+    assert_eq!(code, 137);
+    assert_eq!(
+        bench.ok("docker inspect -f '{{.State.OOMKilled}} {{.State.ExitCode}}' hog"),
+        "true 137\n"
+    );
+    // Without a limit of its own it meets the machine's, and the others live.
+    let machine = Machine {
+        memory: 48 << 20,
+        ..Machine::default()
+    };
+    let bench = Bench::sized(Rc::new(MemoryStore::default()), machine)
+        .and_then(Bench::with_busybox)
+        .expect("as before");
+    bench.ok("docker run -d --name calm busybox sleep 1000");
+    let (code, ..) = bench.all("docker run --name hog busybox busybox tail /dev/zero");
+    assert_eq!(code, 137);
+    assert_eq!(bench.ok("docker ps --format '{{.Names}}'"), "calm\n");
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_removing_makes_room() {
+    let machine = Machine {
+        disk: 24 << 20,
+        ..Machine::default()
+    };
+    let Some(bench) =
+        Bench::sized(Rc::new(MemoryStore::default()), machine).and_then(Bench::with_busybox)
+    else {
+        return;
+    };
+    for _ in 0..2 {
+        let (code, _, err) = bench
+            .all("docker run --name full busybox sh -c 'yes > /f; echo $?; true > /g || exit 3'");
+        assert!(err.contains("No space left on device"), "{code} {err}");
+        assert_eq!(bench.ok("docker ps -aq | wc -l"), "1\n");
+        bench.ok("docker rm full");
+        assert_eq!(
+            bench.ok("docker run --rm busybox sh -c 'echo x > /f; cat /f'"),
+            "x\n"
+        );
+    }
+}
+
+#[test]
+fn endless_output_is_kept_within_bounds_and_can_be_read() {
+    let Some(bench) = Bench::new() else { return };
+    bench
+        .ok("docker run -d --name endless --log-opt max-size=64k --log-opt max-file=2 busybox yes");
+    bench.ok("sleep 1; docker ps");
+    assert_eq!(bench.ok("docker logs --tail 1 endless"), "y\n");
+    let lines = bench.ok("docker logs endless | wc -l");
+    assert!(number(&lines) <= 2 * 65536, "{lines}");
+    bench.ok("docker rm -f endless");
 }

@@ -50,11 +50,18 @@ pub struct Machine {
     pub pids: u64,
 }
 
+/// Where pointers have 32 bits, all files and all processes share 4 GiB with what is done with them.
+const DISK: u64 = if cfg!(target_pointer_width = "32") {
+    1 << 30
+} else {
+    4 << 30
+};
+
 impl Default for Machine {
     fn default() -> Self {
         Machine {
             memory: 1 << 30,
-            disk: 4 << 30,
+            disk: DISK,
             layers: 64 << 30,
             inodes: 1 << 20,
             pids: 4096,
