@@ -171,5 +171,9 @@ const sw = await esbuild.build({
 });
 writeFileSync(join(out, 'sw.js'), sw.outputFiles[0].contents);
 
+// The script of <bottleship-lab>, under a name that other sites' pages can hold on to.
+const embed = await esbuild.build({ ...common, metafile: false, write: false, entryPoints: ['js/embed.js'], format: 'iife' });
+writeFileSync(join(out, 'embed.js'), embed.outputFiles[0].contents);
+
 const kb = (/** @type {string} */ n) => `${(statSync(join(out, n)).size / 1000).toFixed(0)} kB`;
 console.log(`page ${version}: ${mainName} ${kb(mainName)}, ${workerName} ${kb(workerName)}, ${cssName} ${kb(cssName)}${wasmName ? `, ${wasmName} ${kb(wasmName)}` : ''}`);

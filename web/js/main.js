@@ -5,6 +5,7 @@ import { ask } from './dialog.js';
 import { fill, h, icon, must } from './dom.js';
 import { Explainer } from './explain.js';
 import { asked, store as storeOfAddress } from './guide/address.js';
+import { embedded, listen } from './guide/embedded.js';
 import { Host } from './host.js';
 import * as settings from './settings.js';
 import { splitter } from './splitter.js';
@@ -18,6 +19,7 @@ import { scriptUrl } from './trusted.js';
 
 const TRY = ['docker run hello-world', 'docker run -it --rm busybox sh', 'docker images'];
 
+document.documentElement.toggleAttribute('data-embed', embedded());
 const host = new Host();
 let store = typeof indexedDB === 'object' && indexedDB ? storeOfAddress() : '';
 /** @type {Picture | null} */
@@ -305,6 +307,7 @@ export const bottleship = Object.freeze({
   terminal: { type: (/** @type {string} */ command, /** @type {{ run?: boolean }} */ options = {}) => terminals.type(command, options), text: () => terminals.active?.text() ?? '' },
 });
 /** @type {any} */ (globalThis).bottleship = bottleship;
+listen(host, bottleship);
 
 if ('serviceWorker' in navigator && location.protocol !== 'file:') {
   // After the first start, so that it doesn't compete for the line.

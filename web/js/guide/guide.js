@@ -1,6 +1,7 @@
 // The guide: the pane beside the picture with the list of lessons, or one of them.
 import { fill, h, icon, must } from '../dom.js';
 import { asked, store } from './address.js';
+import { embedded } from './embedded.js';
 import { catalogue, drawCatalogue } from './catalogue.js';
 import { LessonView } from './lesson.js';
 
@@ -83,7 +84,7 @@ export class Guide {
     this.element.hidden = name === null;
     document.documentElement.toggleAttribute('data-guide', name !== null);
     fill(this.strip);
-    this.drawer(name !== null);
+    this.drawer(name !== null && !(embedded() && name));
     requestAnimationFrame(() => this.page.refit());
     if (!name) {
       where('Playground');

@@ -3,6 +3,7 @@ import { announce } from '../announce.js';
 import { ask } from '../dialog.js';
 import { fill, h, icon } from '../dom.js';
 import { blocks, inlines } from './blocks.js';
+import { embedded } from './embedded.js';
 import { keep, kept } from './kept.js';
 import { quizElement } from './quiz.js';
 import { TaskView } from './task.js';
@@ -184,8 +185,10 @@ export class LessonView {
   #drawStrip(current) {
     const view = current && this.#tasks.get(current.id);
     this.strip.hidden = false;
-    if (!view) return fill(this.strip, h('span.mk.ok', { 'aria-hidden': 'true' }, icon('check', 13)), h('span.grow', null, 'Lesson finished'), this.next ? h('button.btn.sm', { onclick: () => this.next && this.page.open(this.next.name) }, 'Next lesson') : null);
-    fill(this.strip, h('span.mk', { 'aria-hidden': 'true' }, String(view.number)), h('span.grow', null, inlines(view.task.title)), h('button.btn.sm', null, 'Read'));
+    const large = embedded() ? h('a.btn.ghost.sm', { href: `?lesson=${encodeURIComponent(this.entry.name)}`, target: '_blank', rel: 'noopener' }, icon('out', 14), 'Open large') : null;
+    const solve = view && embedded() ? h('button.btn.pri.sm', { onclick: (/** @type {Event} */ e) => (e.stopPropagation(), void this.#call('solution', view.task.id).then((text) => this.page.type(text))) }, 'Do it for me') : null;
+    if (!view) return fill(this.strip, h('span.mk.ok', { 'aria-hidden': 'true' }, icon('check', 13)), h('span.grow', null, 'Lesson finished'), this.next ? h('button.btn.sm', { onclick: () => this.next && this.page.open(this.next.name) }, 'Next lesson') : null, large);
+    fill(this.strip, h('span.mk', { 'aria-hidden': 'true' }, String(view.number)), h('span.grow', null, inlines(view.task.title)), h('button.btn.sm', null, 'Read'), solve, large);
   }
 
   async #startOver() {
