@@ -65,12 +65,12 @@ const chips = h('div.chips', { role: 'group', 'aria-label': 'Try' });
 const explainSlot = h('div.explains', null);
 terminals.below.append(explainSlot, chips);
 
-host.on('state', ({ state, message }) => {
+host.on('state', ({ state, message, kept }) => {
   document.documentElement.dataset.host = state;
   if (state === 'ready') {
     terminals.ready();
     announce('The Docker host is ready.');
-    fill(notice, store ? null : h('div.banner.warn', null, icon('warn'), h('span.grow', null, h('b', null, 'Nothing is kept. '), 'This browser refuses storage, so the host is empty again after a reload.')));
+    fill(notice, kept || embedded() ? null : h('div.banner.warn', null, icon('warn'), h('span.grow', null, h('b', null, 'Nothing is kept. '), 'This browser refuses storage, so the host is empty again after a reload.')));
     void navigator.storage?.persist?.().catch(() => false);
   } else if (state === 'stopped') terminals.lost('The host has stopped. Nothing typed here can run until it starts again.');
   else if (state === 'lost' || state === 'taken') terminals.lost('The host is open in another tab.');

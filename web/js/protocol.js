@@ -30,9 +30,9 @@
  *   asked to end (SIGTERM), and it is answered when they did
  * @typedef {Boot | Parts | Open | Input | Resize | Close | Ack | Call | Api | Exec | Taken | Cancel} ToWorker
  *
- * @typedef {{ t: 'state', state: 'starting' | 'ready' | 'taken' | 'lost' | 'stopped', message?: string, fresh?: boolean }} State
+ * @typedef {{ t: 'state', state: 'starting' | 'ready' | 'taken' | 'lost' | 'stopped', message?: string, fresh?: boolean, kept?: boolean }} State
  *   `taken`: another tab has the store. `lost`: another tab took it. `stopped`: the engine failed, `message` says how.
- *   `fresh` (with `ready`): nothing was saved before.
+ *   With `ready`: `fresh`, nothing was saved before; `kept`, whether anything will be.
  * @typedef {{ t: 'out', term: number, data: Uint8Array }} Output
  * @typedef {{ t: 'closed', term: number, exitCode: number }} Closed
  * @typedef {{ t: 'result', id: number, value: unknown }} Result  for `api`: the end of the body

@@ -187,8 +187,20 @@ let arrived;
 /** @type {Promise<Extract<ToWorker, { t: 'parts' }>>} */
 const parts = new Promise((resolve) => (arrived = resolve));
 
+/** Whether this browser lets this page store anything: it may refuse it in another site's page. */
+async function storable() {
+  try {
+    await indexedDB.databases?.();
+    await navigator.locks?.query();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** @param {Extract<ToWorker, { t: 'boot' }>} message */
-async function boot({ store, steal, site }) {
+async function boot({ store: wanted, steal, site }) {
+  const store = wanted && (await storable()) ? wanted : '';
   post({ t: 'state', state: 'starting' });
   storeName = store;
   try {
@@ -204,7 +216,7 @@ async function boot({ store, steal, site }) {
     wasm = await init({ module_or_path: module ?? undefined });
     const options = { store, rootfs: rootfs ? new Uint8Array(rootfs) : undefined, site, buildStep };
     engine = await /** @type {EngineClass} */ (/** @type {unknown} */ (BottleshipEngine)).start(options, wake);
-    post({ t: 'state', state: 'ready', fresh });
+    post({ t: 'state', state: 'ready', fresh, kept: !!store });
     wake();
   } catch (error) {
     stopped(error);
