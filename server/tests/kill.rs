@@ -21,7 +21,7 @@ enum Fate {
     There,
     /// Its removal was.
     Gone,
-    /// Its removal was asked for and not acknowledged.
+    /// Its removal, or its making anew, was asked for and not acknowledged.
     Either,
 }
 
@@ -105,8 +105,15 @@ fn work(socket: &Path, round: u64, stop: &AtomicBool, fates: &Fates) {
             format!("again-{name}"),
         );
         let there = |kind: &'static str, name: &str, arguments: &[&str], input: &[u8]| {
-            if !stop.load(Ordering::Relaxed) && run(arguments, input).is_some() {
-                let key = (kind, name.to_owned());
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let key = (kind, name.to_owned());
+            // What was removed may come back without the answer coming through.
+            if let Some(fate) = fates.lock().unwrap().get_mut(&key) {
+                *fate = Fate::Either;
+            }
+            if run(arguments, input).is_some() {
                 fates.lock().unwrap().insert(key, Fate::There);
             }
         };
