@@ -76,9 +76,10 @@ fn fuzz_briefly() -> Result<()> {
 
 /// Replays every lesson and drill: solutions must solve, wrong answers must not.
 fn lessons() -> Result<()> {
-    site::native(site::Profile::Dev)?;
+    // Unoptimised, unpacking the large images takes longer than all replays; the next parts need this build, too.
+    site::native(site::Profile::Release)?;
     let mut test = sh::command(
-        site::server_binary(site::Profile::Dev),
+        site::server_binary(site::Profile::Release),
         &["lesson", "test", "--site"],
     );
     test.arg(site::dir());
