@@ -5,6 +5,7 @@
 pub mod engine;
 pub mod exchange;
 pub mod host;
+#[cfg(feature = "lessons")]
 pub mod lesson;
 pub mod port;
 pub mod waker;
