@@ -589,13 +589,16 @@ fn nothing_is_left_of_a_killed_server() {
         let marker = dir.display().to_string();
         let mounts = std::fs::read_to_string("/proc/self/mounts").expect("mounts");
         assert!(!mounts.contains(&marker), "{mounts}");
-        let loops = Command::new("losetup")
-            .arg("-a")
-            .output()
-            .expect("losetup runs")
-            .stdout;
-        let loops = String::from_utf8_lossy(&loops).into_owned();
-        assert!(!loops.contains(&marker), "{loops}");
+        // The kernel lets go of a loop device a moment after its mount.
+        let loops = || {
+            let output = Command::new("losetup").arg("-a").output();
+            String::from_utf8_lossy(&output.expect("losetup runs").stdout).into_owned()
+        };
+        let deadline = Instant::now() + PATIENCE;
+        while loops().contains(&marker) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        assert!(!loops().contains(&marker), "{}", loops());
         for process in std::fs::read_dir("/proc").expect("proc").flatten() {
             let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
             let line = String::from_utf8_lossy(&line).replace('\0', " ");

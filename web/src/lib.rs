@@ -5,7 +5,6 @@
 pub mod engine;
 pub mod exchange;
 pub mod host;
-#[cfg(feature = "lessons")]
 pub mod lesson;
 pub mod port;
 pub mod waker;

@@ -21,8 +21,9 @@ const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 type Tree = BTreeMap<PathBuf, (u32, Vec<u8>)>;
 
 fn on_host(dir: &Path, command: &str) -> Output {
-    let output = Command::new("/bin/bash")
-        .args(["-c", command])
+    // A job in the background of a script ignores SIGINT, and so would all that it starts.
+    let output = Command::new("env")
+        .args(["--default-signal", "/bin/bash", "-c", command])
         .current_dir(dir)
         .env_clear()
         .env("PATH", PATH)

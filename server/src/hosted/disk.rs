@@ -40,6 +40,7 @@ impl Disk {
             image: dir.join(format!("{name}.img")),
             at: dir.join(name),
         };
+        release(&disk.image);
         let _ = fs::remove_file(&disk.image);
         File::create(&disk.image)
             .and_then(|file| file.set_len(bytes))
@@ -81,9 +82,31 @@ impl Disk {
     }
 }
 
+/// Lets go of the loop devices of an image. A mount that goes with its namespace lets go of its own, but not always at
+/// once, and not when the `mount` that made it was cut short.
+fn release(image: &Path) {
+    let found = Command::new("losetup")
+        .args(["--noheadings", "--output", "NAME", "--associated"])
+        .arg(image)
+        .output();
+    for device in found
+        .iter()
+        .flat_map(|output| output.stdout.split(|byte| *byte == b'\n'))
+    {
+        let device = String::from_utf8_lossy(device);
+        if !device.trim().is_empty() {
+            // Still in use: then it goes with its last user.
+            let _ = Command::new("losetup")
+                .args(["--detach", device.trim()])
+                .output();
+        }
+    }
+}
+
 impl Drop for Disk {
     fn drop(&mut self) {
         os::detach(&self.at);
+        release(&self.image);
         let _ = fs::remove_file(&self.image);
         let _ = fs::remove_dir(&self.at);
     }
