@@ -133,7 +133,7 @@ function stopped(error) {
  * @returns {Promise<boolean>} whether it was free
  */
 function lock(store, steal) {
-  if (!navigator.locks) return Promise.resolve(true);
+  if (!navigator.locks || !store) return Promise.resolve(true);
   return new Promise((resolve, reject) => {
     const options = steal ? { steal } : { ifAvailable: true };
     navigator.locks
@@ -191,7 +191,7 @@ const parts = new Promise((resolve) => (arrived = resolve));
 async function storable() {
   try {
     await indexedDB.databases?.();
-    await navigator.locks?.query();
+    await navigator.locks?.request('bottleship?', { ifAvailable: true }, () => {});
     return true;
   } catch {
     return false;
