@@ -45,6 +45,8 @@ pub async fn purge(engine: &Engine, container: &Container, volumes: bool) -> Res
     }
     let id = container.id();
     let removed = async {
+        // Whoever is killed from here on finishes the removal at the next start.
+        container.save(engine).await?;
         engine.ports().snapshots.remove(&id).await?;
         engine.containers().forget(engine, container).await
     };

@@ -213,6 +213,13 @@ impl Containers {
             let Ok(mut record) = serde_json::from_slice::<Record>(&json) else {
                 continue;
             };
+            if record.state.removal_in_progress {
+                // A removal that was cut short: what is left of the container is of no use.
+                engine.ports().snapshots.remove(&id).await?;
+                let container = self.insert(engine, record);
+                self.forget(engine, &container).await?;
+                continue;
+            }
             let ran = record.state.running;
             if ran {
                 // moby's answer for containers whose shim is gone.
