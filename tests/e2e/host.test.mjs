@@ -265,7 +265,7 @@ describe('what is kept', () => {
       }
       return names;
     });
-    assert.ok(names.some((n) => n.startsWith('content/sha256:')) && names.some((n) => n.startsWith('host/')), names.join(' '));
+    assert.ok(names.some((n) => n.startsWith('content/sha256:')) && names.some((n) => n.startsWith('host-tree/')), names.join(' '));
   });
 
   test('a second tab says that the host is open here', LONG, async () => {
