@@ -9,7 +9,7 @@
     /** @type {MessagePort | null} */ #port = null;
     /** @type {Map<number, { resolve: (value: any) => void, reject: (error: Error) => void }>} */ #pending = new Map();
     #next = 1;
-    #ready = /** @type {{ promise: Promise<void>, resolve: () => void }} */ ({});
+    #ready = /** @type {{ promise: Promise<void>, resolve: () => void, settled: boolean }} */ ({});
 
     constructor() {
       super();
@@ -17,7 +17,14 @@
     }
 
     #unready() {
-      this.#ready.promise = new Promise((resolve) => (this.#ready.resolve = () => resolve(undefined)));
+      if (this.#ready.settled === false) return; // Whoever waits already waits for what comes now.
+      this.#ready.settled = false;
+      this.#ready.promise = new Promise((resolve) => {
+        this.#ready.resolve = () => {
+          this.#ready.settled = true;
+          resolve(undefined);
+        };
+      });
     }
 
     /** Settled when the lab's host answers. @returns {Promise<void>} */
@@ -59,13 +66,15 @@
       frame.loading = 'lazy';
       // Properties of the style object: a page whose CSP refuses style attributes allows them.
       Object.assign(frame.style, { width: '100%', border: '1px solid #7d8792', borderRadius: '10px' });
-      frame.addEventListener('load', () => this.#connect());
+      // Not the frame's `load`: the page within starts to listen when it has started, which may be later.
+      addEventListener('message', this.#heard);
       this.#frame = frame;
       this.#aim();
       this.replaceChildren(frame);
     }
 
     disconnectedCallback() {
+      removeEventListener('message', this.#heard);
       this.#port?.close();
       this.#port = this.#frame = null;
     }
@@ -82,6 +91,11 @@
       frame.style.height = `${Math.max(320, Number(this.getAttribute('height')) || 480)}px`;
       if (frame.src !== url.href) frame.src = url.href;
     }
+
+    /** @param {MessageEvent} event */
+    #heard = (event) => {
+      if (event.data === 'bottleship:listening' && event.origin === site.origin && event.source === this.#frame?.contentWindow) this.#connect();
+    };
 
     #connect() {
       this.#port?.close();

@@ -43,4 +43,6 @@ export function listen(host, api) {
     });
     void api.ready.then(() => port.postMessage({ ready: true }));
   });
+  // To whoever it is: it says nothing that the page around doesn't know.
+  window.parent.postMessage('bottleship:listening', '*');
 }
