@@ -56,9 +56,9 @@ fn runtimes() -> Vec<(String, String)> {
         let version = text.lines().next()?.rsplit(' ').next()?.to_owned();
         Some((name.to_owned(), format!("{name} {version}")))
     };
-    let found: Vec<_> = ["crun"].into_iter().filter_map(version).collect();
+    let found: Vec<_> = ["crun", "runc"].into_iter().filter_map(version).collect();
     if found.is_empty() {
-        println!("skipped: crun is not installed");
+        println!("skipped: neither crun nor runc is installed");
     }
     found
 }

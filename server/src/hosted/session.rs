@@ -176,7 +176,8 @@ impl Maker {
                 settings.disk,
                 settings.inodes,
             )?;
-            let network = network::new_namespace()?;
+            let (users, network) = oci::os::new_users(base)?;
+            let network = network::make_ready(network)?;
             oci::os::in_network(network.as_fd(), || -> std::io::Result<()> {
                 let ip = "/proc/sys/net/ipv4";
                 std::fs::write(format!("{ip}/ip_unprivileged_port_start"), "0")?;
@@ -185,9 +186,9 @@ impl Maker {
                     format!("{base} {}", base + oci::os::RANGE - 1),
                 )
             })??;
-            Ok((disk, network))
+            Ok((disk, users, network))
         });
-        let (disk, network) = prepared.await??;
+        let (disk, users, network) = prepared.await??;
         let remains = Remains {
             machine: self.machine.clone(),
             cli: cli.clone(),
@@ -195,7 +196,7 @@ impl Maker {
             run: run.clone(),
             _disk: disk,
         };
-        match self.assemble(slot, base, &remains, &network).await {
+        match self.assemble(slot, users, &remains, &network).await {
             Ok((engine, socket)) => Ok(Session {
                 id: super::secret(),
                 preview: super::secret(),
@@ -223,14 +224,14 @@ impl Maker {
     async fn assemble(
         &self,
         slot: usize,
-        base: u32,
+        users: oci::os::Users,
         remains: &Remains,
         network: &Namespace,
     ) -> Result<(EngineHandle, AbortHandle)> {
         let disk = remains._disk.path().to_owned();
         let socket = remains.run.join("docker.sock");
         let listener = UnixListener::bind(&socket)?;
-        std::os::unix::fs::chown(&socket, Some(base), Some(base))?;
+        std::os::unix::fs::chown(&socket, Some(users.base), Some(users.base))?;
         let place = oci::Place {
             places: oci::Places {
                 layers: disk.join("layers"),
@@ -241,7 +242,7 @@ impl Maker {
             setup: oci::Setup {
                 cli: remains.cli.clone(),
                 walls: oci::Walls {
-                    base: Some(base),
+                    users: Some(Arc::new(users)),
                     strangers: true,
                 },
                 cgroup: remains.cgroup.clone(),

@@ -287,7 +287,7 @@ pub fn assemble(
             network.clone(),
         )),
         network,
-        volumes: Rc::new(DiskVolumes::new(volumes, walls.base.unwrap_or(0))),
+        volumes: Rc::new(DiskVolumes::new(volumes, walls.base())),
         host,
         file_clock,
         store: outside.store,

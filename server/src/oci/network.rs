@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -130,12 +130,12 @@ impl OciNetwork {
     pub fn path(&self, sandbox: &str) -> Option<String> {
         let state = self.state.borrow();
         let (namespace, _) = state.sandboxes.get(sandbox)?.attached.as_ref()?;
-        Some(namespace_path(namespace))
+        Some(os::path_of(namespace))
     }
 
     /// The path of the namespace that the engine's bridges and published ports are in, if it is one.
     pub fn host_path(&self) -> Option<String> {
-        Arc::ptr_eq(&self.bridges, &self.ports).then(|| namespace_path(&self.bridges))
+        Arc::ptr_eq(&self.bridges, &self.ports).then(|| os::path_of(&self.bridges))
     }
 
     /// Plugs a container that was created and not started into the networks of its sandbox.
@@ -212,11 +212,6 @@ impl OciNetwork {
         ip(&self.tokio, &self.bridges, outside).await?;
         ip(&self.tokio, namespace, inside).await
     }
-}
-
-/// A path under which other processes of this host may open a namespace.
-pub fn namespace_path(namespace: &Namespace) -> String {
-    format!("/proc/{}/fd/{}", std::process::id(), namespace.as_raw_fd())
 }
 
 #[async_trait(?Send)]
@@ -368,7 +363,14 @@ fn traffic_of(text: &str, interface: &str) -> Option<[u64; 4]> {
 /// # Errors
 /// When this isn't root.
 pub fn new_namespace() -> anyhow::Result<Namespace> {
-    let namespace = os::new_network()?;
+    make_ready(os::new_network()?)
+}
+
+/// Makes a fresh namespace one for bridges.
+///
+/// # Errors
+/// What `ip` says.
+pub fn make_ready(namespace: OwnedFd) -> anyhow::Result<Namespace> {
     os::in_network(namespace.as_fd(), || {
         for version in ["iptables", "ip6tables"] {
             // Rules are for what is routed, not for what a bridge passes on; without the module none is.

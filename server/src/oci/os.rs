@@ -227,14 +227,41 @@ fn map_owners(mount: BorrowedFd<'_>, namespace: BorrowedFd<'_>) -> io::Result<()
     }
 }
 
-/// A user namespace whose root is `base` outside. It lasts as long as the descriptor.
+/// A user namespace, for as long as it is held.
+#[derive(Debug)]
+pub struct Users {
+    /// The id outside of its root.
+    pub base: u32,
+    namespace: OwnedFd,
+}
+
+impl Users {
+    /// A path under which other processes of this host may open it.
+    pub fn path(&self) -> String {
+        path_of(&self.namespace)
+    }
+}
+
+impl AsFd for Users {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.namespace.as_fd()
+    }
+}
+
+/// A path under which other processes of this host may open what a descriptor of this process names.
+pub fn path_of(fd: &OwnedFd) -> String {
+    format!("/proc/{}/fd/{}", std::process::id(), fd.as_raw_fd())
+}
+
+/// A user namespace whose root is `base` outside, and a network namespace that belongs to it: whoever is in the one can
+/// enter the other, which of a network of the host's only the host's root can. Both last as long as the descriptors.
 ///
 /// # Errors
 /// When this isn't root, or `unshare` of util-linux isn't there.
-pub fn new_users(base: u32) -> Result<OwnedFd> {
-    // A process has to be in it while it is made; `cat` waits for as long as its input is open.
+pub fn new_users(base: u32) -> Result<(Users, OwnedFd)> {
+    // A process has to be in them while they are made; `cat` waits for as long as its input is open.
     let mut holder = Command::new("unshare")
-        .args(["--user", "cat"])
+        .args(["--user", "--net", "cat"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -247,7 +274,7 @@ pub fn new_users(base: u32) -> Result<OwnedFd> {
     made
 }
 
-fn users_of(pid: u32, base: u32) -> Result<OwnedFd> {
+fn users_of(pid: u32, base: u32) -> Result<(Users, OwnedFd)> {
     let own = std::fs::read_link("/proc/self/ns/user")?;
     let path = format!("/proc/{pid}/ns/user");
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
@@ -261,11 +288,12 @@ fn users_of(pid: u32, base: u32) -> Result<OwnedFd> {
         std::fs::write(format!("/proc/{pid}/{map}"), format!("0 {base} {RANGE}"))
             .with_context(|| format!("can't write {map}"))?;
     }
-    Ok(rustix::fs::open(
-        path,
-        OFlags::RDONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?)
+    let open = |path: &str| rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+    let users = Users {
+        base,
+        namespace: open(&path)?,
+    };
+    Ok((users, open(&format!("/proc/{pid}/ns/net"))?))
 }
 
 /// Takes a mount away; fine when there is none.

@@ -306,7 +306,7 @@ fn place_tree(root: &InodeRef, at: &Path, walls: &Walls) -> Result<(), RuntimeEr
     let count = root.read_at(0, &mut bytes).map_err(errno)?;
     bytes.truncate(count);
     fs::write(at, bytes).map_err(failed("file"))?;
-    let base = walls.base.unwrap_or(0);
+    let base = walls.base();
     std::os::unix::fs::chown(at, Some(base + attr.uid), Some(base + attr.gid))
         .map_err(failed("owner of a file"))?;
     let mode = std::os::unix::fs::PermissionsExt::from_mode(attr.mode & 0o7777);
@@ -441,7 +441,10 @@ impl Runtime for OciRuntime {
     async fn processes(&self, id: &str) -> Result<Vec<ProcessInfo>, RuntimeError> {
         self.find(id)?;
         let pids = self.layout.processes(&self.group(id));
-        Ok(table::describe(&pids, self.setup.walls.base))
+        Ok(table::describe(
+            &pids,
+            self.setup.walls.users.as_ref().map(|users| users.base),
+        ))
     }
 
     async fn delete(&self, id: &str) -> Result<(), RuntimeError> {

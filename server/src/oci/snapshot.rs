@@ -23,7 +23,6 @@ use bottleship_vfs::{Clock, FileSystem, InodeRef};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::network::Namespace;
 use super::os::{self, OverlayMount};
 use super::spec::Walls;
 use crate::host::{HostFiles, HostKind};
@@ -70,8 +69,6 @@ pub struct KernelSnapshots {
     limits: Limits,
     places: Places,
     walls: Walls,
-    /// The user namespace that mapped layers are for.
-    users: Option<Namespace>,
     /// Layers' own files, with their owners as in the image.
     files: HostFiles,
     /// Containers' files, with owners of the containers' range.
@@ -143,7 +140,7 @@ impl KernelSnapshots {
     /// Snapshots in these places. Layers of more than `limits` are refused.
     ///
     /// # Errors
-    /// When the directories can't be made, or layers' owners can't be mapped.
+    /// When the directories can't be made.
     pub fn new(
         content: Rc<dyn ContentStore>,
         store: Rc<dyn Store>,
@@ -161,12 +158,8 @@ impl KernelSnapshots {
         });
         let container_files = HostFiles::of(HostKind {
             devices: !walls.strangers,
-            base: walls.base.unwrap_or(0),
+            base: walls.base(),
         });
-        let users = match walls.base {
-            Some(base) => Some(Namespace::new(os::new_users(base)?)),
-            None => None,
-        };
         let snapshots = KernelSnapshots {
             content,
             store,
@@ -174,7 +167,6 @@ impl KernelSnapshots {
             limits,
             places,
             walls,
-            users,
             files,
             container_files,
             layers: RefCell::default(),
@@ -392,7 +384,7 @@ impl KernelSnapshots {
 
     /// Where a layer appears with owners that containers can have.
     fn mapped(&self, dir: &Path) -> Result<PathBuf, SnapshotError> {
-        let Some(users) = &self.users else {
+        let Some(users) = &self.walls.users else {
             return Ok(dir.to_owned());
         };
         let at = self.places.mapped.join(dir.file_name().unwrap_or_default());
@@ -432,7 +424,7 @@ impl KernelSnapshots {
         for part in [&upper, &work, &merged] {
             if !part.exists() {
                 fs::create_dir_all(part).map_err(io(part))?;
-                let root = self.walls.base;
+                let root = self.walls.users.as_ref().map(|users| users.base);
                 std::os::unix::fs::chown(part, root, root).map_err(io(part))?;
             }
         }
@@ -453,7 +445,7 @@ impl KernelSnapshots {
         // An upper directory holds whiteouts, which are devices.
         let kind = HostKind {
             devices: true,
-            base: self.walls.base.unwrap_or(0),
+            base: self.walls.base(),
         };
         Ok(Rc::new(Active {
             parent,

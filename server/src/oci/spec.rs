@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
+use std::sync::Arc;
 
 use bottleship_engine::container::caps;
 use bottleship_engine::runtime::{
@@ -12,15 +13,14 @@ use bottleship_engine::runtime::{
 use bottleship_engine::user::User;
 use serde_json::{Value, json};
 
-use super::os::RANGE;
+use super::os::{RANGE, Users};
 use super::seccomp;
 
 /// How strict the walls are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Walls {
-    /// The host's id of the containers' root, in a user namespace of their own; without one root is the host's, as
-    /// with Docker.
-    pub base: Option<u32>,
+    /// The user namespace that containers are in; without one their root is the host's, as with Docker.
+    pub users: Option<Arc<Users>>,
     /// For strangers: nothing that weakens a container is done, whoever asks for it.
     pub strangers: bool,
 }
@@ -64,6 +64,11 @@ pub struct Surroundings<'a> {
 }
 
 impl Walls {
+    /// The host's id of the containers' root.
+    pub fn base(&self) -> u32 {
+        self.users.as_ref().map_or(0, |users| users.base)
+    }
+
     /// The capabilities a process gets: those asked for that this server has itself, and that are for it.
     fn capabilities(&self, asked: &[String], own: u64) -> Vec<String> {
         asked
@@ -309,7 +314,7 @@ fn asked_devices(spec: &ContainerSpec) -> Result<(Vec<Value>, Vec<Value>), Runti
     Ok((nodes, rules))
 }
 
-fn usual_mounts(spec: &ContainerSpec, walls: &Walls, around: &Surroundings<'_>) -> Vec<Value> {
+fn usual_mounts(spec: &ContainerSpec, walls: &Walls) -> Vec<Value> {
     let mount = |target: &str, kind: &str, options: &[&str]| json!({ "destination": target, "type": kind, "source": kind, "options": options });
     let access = if spec.privileged { "rw" } else { "ro" };
     let shm = format!("size={}", spec.shm_size);
@@ -333,15 +338,8 @@ fn usual_mounts(spec: &ContainerSpec, walls: &Walls, around: &Surroundings<'_>) 
             ],
         ),
         mount("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
+        mount("/sys", "sysfs", &["nosuid", "noexec", "nodev", access]),
     ];
-    // The kernel shows it only to who owns the network, which is another user namespace's then.
-    if walls.base.is_none() || !around.joined.contains_key("network") {
-        mounts.push(mount(
-            "/sys",
-            "sysfs",
-            &["nosuid", "noexec", "nodev", access],
-        ));
-    }
     if !walls.strangers {
         mounts.push(mount(
             "/sys/fs/cgroup",
@@ -360,9 +358,6 @@ fn usual_mounts(spec: &ContainerSpec, walls: &Walls, around: &Surroundings<'_>) 
 
 fn namespaces(spec: &ContainerSpec, walls: &Walls, around: &Surroundings<'_>) -> Vec<Value> {
     let mut kinds = vec!["pid", "network", "ipc", "uts", "mount", "cgroup"];
-    if walls.base.is_some() {
-        kinds.push("user");
-    }
     if spec.privileged {
         // As dockerd: the host's groups are in sight.
         kinds.retain(|kind| *kind != "cgroup");
@@ -374,6 +369,13 @@ fn namespaces(spec: &ContainerSpec, walls: &Walls, around: &Surroundings<'_>) ->
             Some(path) => json!({ "type": kind, "path": path }),
             None => json!({ "type": kind }),
         })
+        // All of an engine's containers are in one: what they join of each other's belongs to it.
+        .chain(
+            walls
+                .users
+                .iter()
+                .map(|users| json!({ "type": "user", "path": users.path() })),
+        )
         .collect()
 }
 
@@ -389,7 +391,7 @@ pub fn document(
 ) -> Result<Value, RuntimeError> {
     walls.check(spec)?;
     let mut first = process(&spec.process, user, walls)?;
-    let mut mounts = usual_mounts(spec, walls, around);
+    let mut mounts = usual_mounts(spec, walls);
     if let Some(init) = &around.init {
         let args = std::iter::once("/sbin/docker-init".to_owned())
             .chain(["--".to_owned()])
@@ -408,7 +410,7 @@ pub fn document(
     let mut sysctl: BTreeMap<String, String> = BTreeMap::new();
     if own_network {
         sysctl.insert("net.ipv4.ip_unprivileged_port_start".into(), "0".into());
-        let groups = if walls.base.is_some() {
+        let groups = if walls.users.is_some() {
             "0 65535"
         } else {
             "0 2147483647"
@@ -449,8 +451,8 @@ pub fn document(
     if !nodes.is_empty() {
         linux["devices"] = nodes.into();
     }
-    if let Some(base) = walls.base {
-        let map = json!([{ "containerID": 0, "hostID": base, "size": RANGE }]);
+    if let Some(users) = &walls.users {
+        let map = json!([{ "containerID": 0, "hostID": users.base, "size": RANGE }]);
         linux["uidMappings"] = map.clone();
         linux["gidMappings"] = map;
     }

@@ -52,7 +52,7 @@ pub async fn connect(tokio: &Handle, name: &str, bridges: &Namespace) -> Result<
     let host: Namespace = std::sync::Arc::new(os::own_network()?);
     let commands = format!(
         "link add {cable} type veth peer name uplink netns {}\naddr add {outer}/30 dev {cable}\nlink set {cable} up\n",
-        network::namespace_path(bridges)
+        os::path_of(bridges)
     );
     network::ip(tokio, &host, commands).await?;
     let commands = format!(
