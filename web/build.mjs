@@ -1,6 +1,7 @@
 // Builds the site's page: bundles web/js, copies static/, names files by content, writes the service worker's list.
 // usage: node web/build.mjs [--wasm DIR] [--out DIR] [--minify=false]
-//   --wasm  holds wasm-bindgen's output, bottleship_web.js and bottleship_web_bg.wasm (default target/wasm)
+//   --wasm  holds wasm-bindgen's output: bottleship_web.js and bottleship_web_bg.wasm of the engine, and the same of
+//           bottleship_web_lesson (default target/wasm)
 //   --out   the site (default target/site)
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -34,8 +35,15 @@ mkdirSync(out, { recursive: true });
 rmSync(join(out, 'assets'), { recursive: true, force: true });
 mkdirSync(join(out, 'assets'));
 
-const wasmName = existsSync(wasm) ? `assets/bottleship-${digest(readFileSync(wasm))}.wasm` : '';
-if (wasmName) cpSync(wasm, join(out, wasmName));
+/** Copies a module under a name that says its content; nothing for one that is not there. @param {string} from @param {string} as */
+const named = (from, as) => {
+  if (!existsSync(from)) return '';
+  const name = `assets/${as}-${digest(readFileSync(from))}.wasm`;
+  cpSync(from, join(out, name));
+  return name;
+};
+const wasmName = named(wasm, 'bottleship');
+const lessonWasmName = named(join(wasmDir, 'bottleship_web_lesson_bg.wasm'), 'lesson');
 
 /** @type {esbuild.BuildOptions} */
 const common = {
@@ -63,8 +71,11 @@ const outputOf = (meta, entry) => {
 
 const worker = await esbuild.build({
   ...common,
+  splitting: true,
   entryPoints: ['js/worker.js'],
-  alias: { 'bottleship-wasm': glue },
+  alias: { 'bottleship-wasm': glue, 'bottleship-lesson-wasm': join(wasmDir, 'bottleship_web_lesson.js') },
+  // Beside the worker.
+  define: { BOTTLESHIP_LESSON_WASM: JSON.stringify(lessonWasmName.replace('assets/', './')) },
 });
 const workerName = outputOf(worker.metafile, 'js/worker.js');
 
@@ -158,7 +169,7 @@ writeFileSync(join(out, 'index.html'), html);
 writeFileSync(join(out, 'previews.json'), '{}\n');
 
 const built = [worker, page, headless].flatMap((result) => Object.keys(result.metafile.outputs)).map((k) => relative(out, resolve(web, k)).replaceAll('\\', '/'));
-const precache = [...new Set([...built, ...copied.filter((c) => /^(icons\/|manifest)/.test(c)), ...(wasmName ? [wasmName] : []), 'index.html'])].sort();
+const precache = [...new Set([...built, ...copied.filter((c) => /^(icons\/|manifest)/.test(c)), ...[wasmName, lessonWasmName].filter(Boolean), 'index.html'])].sort();
 const list = precache.map((path) => ({ path, hash: digest(readFileSync(join(out, path))) }));
 const version = digest(JSON.stringify(list));
 const sw = await esbuild.build({

@@ -6,5 +6,10 @@ declare const BOTTLESHIP_PRECACHE: string[];
 declare module 'bottleship-wasm' {
   export default function init(options?: { module_or_path?: WebAssembly.Module }): Promise<unknown>;
   export class BottleshipEngine {}
+  export class BottleshipWorld {}
+}
+declare const BOTTLESHIP_LESSON_WASM: string;
+declare module 'bottleship-lesson-wasm' {
+  export default function init(options?: { module_or_path?: URL }): Promise<unknown>;
   export class BottleshipLesson {}
 }

@@ -1,42 +1,46 @@
-// A lesson in the worker: the engine's object, and what is needed to make it again. Going back in time takes the object's
-// memory with the machine; the learner's progress stays, as it is not the machine's.
+// A lesson in the worker. It is in a wasm module of its own, fetched when the first lesson is opened; the engine's module
+// only has what it looks at. So going back in time, which exchanges the engine's memory, leaves the learner's progress.
 
 /**
- * @typedef {object} Lesson the engine's class BottleshipLesson
- * @property {() => string} model @property {() => string} state @property {() => Promise<void>} start
- * @property {() => Promise<string>} evaluate @property {(task: string) => string | undefined} hint
+ * @typedef {object} World the engine's class BottleshipWorld
+ * @property {() => string} commands
+ *
+ * @typedef {object} Lesson the class BottleshipLesson of the lessons' module
+ * @property {() => string} model @property {() => string} state @property {(world: World) => Promise<void>} start
+ * @property {(world: World) => Promise<string>} evaluate @property {(task: string) => string | undefined} hint
  * @property {(task: string) => string | undefined} solution @property {(task: string) => boolean} skip
  * @property {(quiz: number, chosen: Uint32Array) => string} answer @property {() => string} progress
- * @property {() => string} commands
+ *
+ * @typedef {typeof import('bottleship-lesson-wasm')} LessonModule
  */
+
+/** @type {Promise<LessonModule> | null} */
+let module = null;
+
+/** The lessons' module, fetched once. @returns {Promise<LessonModule>} */
+export function lessonModule() {
+  module ??= import('bottleship-lesson-wasm').then(async (loaded) => {
+    await loaded.default({ module_or_path: new URL(BOTTLESHIP_LESSON_WASM, import.meta.url) });
+    return loaded;
+  });
+  // Without a network now, it may be there at the next try.
+  module.catch(() => (module = null));
+  return module;
+}
 
 export class LessonHost {
   /** @type {Lesson | null} */ #lesson = null;
-  /** @type {[source: string, seed: string, translation?: string] | null} */ #file = null;
-  #progress = '';
-  #make;
+  #world;
 
-  /** @param {(source: string, seed: string, translation?: string, progress?: string) => Lesson} make */
-  constructor(make) {
-    this.#make = make;
-  }
-
-  /** The machine was exchanged: the object is not in the new one's memory. */
-  forget() {
-    this.#lesson = null;
-  }
-
-  #open() {
-    if (!this.#file) throw new Error('no lesson is open');
-    this.#lesson ??= this.#make(...this.#file, this.#progress || undefined);
-    return this.#lesson;
+  /** @param {World} world */
+  constructor(world) {
+    this.#world = world;
   }
 
   /** @param {string} verb @param {any[]} args @returns {Promise<{ value: unknown, progress: string }>} */
   async call(verb, args) {
     const value = await this.#do(verb, args);
-    if (this.#lesson) this.#progress = this.#lesson.progress();
-    return { value, progress: this.#progress };
+    return { value, progress: this.#lesson?.progress() ?? '' };
   }
 
   /** @param {string} verb @param {any[]} args */
@@ -44,19 +48,20 @@ export class LessonHost {
     if (verb === 'load') {
       const [source, seed, translation, progress] = args;
       this.#lesson = null;
-      this.#file = [source, seed, translation ?? undefined];
-      this.#progress = progress ?? '';
+      const { BottleshipLesson } = await lessonModule();
+      this.#lesson = /** @type {any} */ (BottleshipLesson).load(source, seed, translation ?? undefined, progress || undefined);
     }
-    const lesson = this.#open();
+    const lesson = this.#lesson;
+    if (!lesson) throw new Error('no lesson is open');
     const state = () => JSON.parse(lesson.state());
     switch (verb) {
       case 'load':
         return { model: JSON.parse(lesson.model()), state: state() };
       case 'start':
-        await lesson.start();
+        await lesson.start(this.#world);
         return state();
       case 'look':
-        return JSON.parse(await lesson.evaluate());
+        return JSON.parse(await lesson.evaluate(this.#world));
       case 'hint':
         lesson.hint(args[0]);
         return state();
@@ -68,7 +73,7 @@ export class LessonHost {
       case 'answer':
         return { reply: JSON.parse(lesson.answer(args[0], Uint32Array.from(args[1]))), state: state() };
       case 'commands':
-        return JSON.parse(lesson.commands());
+        return JSON.parse(this.#world.commands());
       case 'note':
         return undefined;
       default:

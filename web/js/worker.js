@@ -1,5 +1,5 @@
 // The worker that holds the Docker host: runs the engine in slices, carries bytes between it and the page.
-import init, { BottleshipEngine, BottleshipLesson } from 'bottleship-wasm';
+import init, { BottleshipEngine, BottleshipWorld } from 'bottleship-wasm';
 import { exportStore } from './export.js';
 import { LessonHost } from './lessonhost.js';
 import { Decoder } from './preview/http.js';
@@ -176,7 +176,6 @@ async function go(id) {
   const were = new Map(await timeTravel().go(id));
   if (!engine) return;
   requests.clear();
-  lessons.forget();
   for (const [term, t] of terminals) t.pty = were.get(term) ?? engine.open(80, 24);
   for (const [term, pty] of were) if (!terminals.has(term)) engine.close(pty);
   wake();
@@ -216,6 +215,8 @@ async function boot({ store: wanted, steal, site }) {
     wasm = await init({ module_or_path: module ?? undefined });
     const options = { store, rootfs: rootfs ? new Uint8Array(rootfs) : undefined, site, buildStep };
     engine = await /** @type {EngineClass} */ (/** @type {unknown} */ (BottleshipEngine)).start(options, wake);
+    // Made before any step is kept, so that it is at the same place in all of them.
+    lessons = new LessonHost(/** @type {any} */ (BottleshipWorld).of(engine));
     post({ t: 'state', state: 'ready', fresh, kept: !!store });
     wake();
   } catch (error) {
@@ -225,8 +226,8 @@ async function boot({ store: wanted, steal, site }) {
 
 /** @param {unknown} detail */
 const buildStep = (detail) => post({ t: 'event', name: 'build-step', detail });
-/** The lesson that is taken on this host. */
-const lessons = new LessonHost((...file) => /** @type {any} */ (BottleshipLesson).load(engine, ...file));
+/** The lesson that is taken on this host. @type {LessonHost | null} */
+let lessons = null;
 
 // Calls ---------------------------------------------------------------------------------------------------------------
 
@@ -257,7 +258,7 @@ const own = {
   go: (_, id) => go(id),
   treeList: (from, of, path, max) => from.treeList(...named(of), path, max),
   treeRead: (from, of, path, max) => from.treeRead(...named(of), path, max),
-  lesson: (_, verb, args) => lessons.call(verb, args),
+  lesson: async (_, verb, args) => lessons?.call(verb, args),
 };
 
 /** @param {Record<string, string>} of @returns {[string, string]} */

@@ -40,7 +40,7 @@ pub struct BottleshipEngine {
     commands: RefCell<BTreeMap<u32, oneshot::Sender<()>>>,
 }
 
-fn failed(error: impl std::fmt::Display) -> JsError {
+pub(crate) fn failed(error: impl std::fmt::Display) -> JsError {
     JsError::new(&error.to_string())
 }
 

@@ -5,9 +5,9 @@
 pub mod engine;
 pub mod exchange;
 pub mod host;
-pub mod lesson;
 pub mod port;
 pub mod waker;
+pub mod world;
 
 /// wasm memory never shrinks, so what is in use has to be counted to be seen.
 #[cfg(target_arch = "wasm32")]

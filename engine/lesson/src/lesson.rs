@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::check::Check;
 use crate::error::{LessonError, Result};
@@ -60,7 +60,7 @@ pub struct Lesson {
 }
 
 /// What is done to a fresh host first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setup {
     /// Files of the host: path and content. Relative paths are in root's home.
     pub files: Vec<(String, String)>,

@@ -17,7 +17,7 @@ pub struct FileState {
 }
 
 /// What a command line did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
     pub code: i32,
     pub stdout: String,

@@ -1,21 +1,21 @@
-//! A lesson for the page: [`bottleship_engine::lesson::format`] with answers as JSON, which its types describe.
+//! Lessons in the page: a wasm module of its own, which the worker fetches when the first lesson is opened, so that a
+//! visit without one doesn't wait for it. What its checks look at is the engine's `BottleshipWorld` (web/src/world.rs),
+//! handed in by web/js/lessonhost.js. Answers are the types of [`bottleship_lesson`] as JSON texts.
+#![forbid(unsafe_code)]
+
+mod world;
 
 use std::cell::RefCell;
 
-use bottleship_engine::clock::Clock;
-use bottleship_engine::emulated::DockerHost;
-use bottleship_engine::lesson::format::{Lesson, LessonError, Progress, Seed, Session, What};
-use bottleship_engine::lesson::{HostWorld, set_up};
+use bottleship_lesson::{Lesson, LessonError, Progress, Seed, Session, What};
 use serde::Serialize;
 use wasm_bindgen::prelude::{JsError, JsValue, wasm_bindgen};
 
-use crate::engine::BottleshipEngine;
-use crate::port::PageClock;
+use world::{EngineWorld, PageWorld};
 
-/// A lesson that is being taken on a Docker host. All answers are JSON texts.
+/// A lesson that is being taken.
 #[wasm_bindgen]
 pub struct BottleshipLesson {
-    host: DockerHost,
     session: RefCell<Session>,
 }
 
@@ -31,13 +31,9 @@ fn json(value: &impl Serialize) -> Result<String, JsValue> {
     serde_json::to_string(value).map_err(|error| JsError::new(&error.to_string()).into())
 }
 
-fn failed(error: impl std::fmt::Display) -> JsValue {
-    JsError::new(&error.to_string()).into()
-}
-
 /// Milliseconds since 1970.
 fn now() -> u64 {
-    u64::try_from(PageClock.now().nanos() / 1_000_000).unwrap_or_default()
+    js_sys::Date::now() as u64
 }
 
 #[wasm_bindgen]
@@ -45,7 +41,6 @@ impl BottleshipLesson {
     /// Reads a lesson's file in the variant of a seed. `translation` is another language's file or nothing; `progress`
     /// is what [`BottleshipLesson::progress`] gave, or nothing. Throws an error with `line`.
     pub fn load(
-        engine: &BottleshipEngine,
         source: &str,
         seed: &str,
         translation: Option<String>,
@@ -60,7 +55,6 @@ impl BottleshipLesson {
             .and_then(|text| serde_json::from_str(&text).ok())
             .unwrap_or_default();
         Ok(BottleshipLesson {
-            host: engine.host(),
             session: RefCell::new(Session::new(lesson, progress)),
         })
     }
@@ -70,10 +64,10 @@ impl BottleshipLesson {
         json(&self.session.borrow().lesson().model())
     }
 
-    /// Begins, or begins again: writes the lesson's files and runs its start lines. The host should be fresh.
-    pub async fn start(&self) -> Result<(), JsValue> {
-        let setup = self.session.borrow().lesson().start.clone();
-        set_up(&self.host, &setup).await.map_err(failed)?;
+    /// Begins, or begins again: has the lesson's files written and its start lines run. The host should be fresh.
+    pub async fn start(&self, world: PageWorld) -> Result<(), JsValue> {
+        let setup = json(&self.session.borrow().lesson().start)?;
+        world.set_up(&setup).await?;
         self.session.borrow_mut().start(now());
         Ok(())
     }
@@ -84,11 +78,11 @@ impl BottleshipLesson {
     }
 
     /// Looks at the host: `State`, with checks, nudges and news.
-    pub async fn evaluate(&self) -> Result<String, JsValue> {
+    pub async fn evaluate(&self, world: PageWorld) -> Result<String, JsValue> {
         // The session is not borrowed while the host is looked at: a hint may be asked for meanwhile.
         let mut session = self.session.borrow().clone();
         let before = session.progress().events.len();
-        let state = session.evaluate(&HostWorld(self.host.clone()), now()).await;
+        let state = session.evaluate(&EngineWorld(world), now()).await;
         let found = session.progress().events.get(before..).unwrap_or_default();
         let mut current = self.session.borrow_mut();
         let since = current.progress().events.get(before..).unwrap_or_default();
@@ -123,10 +117,5 @@ impl BottleshipLesson {
     /// What to keep between visits.
     pub fn progress(&self) -> Result<String, JsValue> {
         json(self.session.borrow().progress())
-    }
-
-    /// The `docker` commands entered since the start: `Entry`s.
-    pub fn commands(&self) -> Result<String, JsValue> {
-        json(&self.host.commands().entries())
     }
 }
