@@ -2,6 +2,7 @@
 
 pub mod generate;
 pub mod host;
+pub mod values;
 
 use bottleship_page::Page;
 use bottleship_x86::{AddressSpace, CodeCache, Cpu, Exit, Prot, run};
@@ -264,7 +265,7 @@ pub fn campaign(kind: Kind, seed: u64, cases: u64, only: Option<&str>) -> Report
         };
         for _ in 0..4 {
             let at = rng.below(DATA_SIZE as u64 / 8) as usize * 8;
-            data[at..at + 8].copy_from_slice(&generate::value(&mut rng).to_le_bytes());
+            data[at..at + 8].copy_from_slice(&values::value(&mut rng).to_le_bytes());
         }
         generate::operands(&mut rng, &case, &mut data);
         let (mut host_data, mut guest_data) = (data, data);
