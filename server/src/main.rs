@@ -8,6 +8,7 @@ mod hosted;
 mod images;
 mod lesson;
 mod oci;
+mod oembed;
 mod site;
 
 use std::process::ExitCode;

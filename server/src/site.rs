@@ -12,6 +12,8 @@ use http::header::{self, HeaderName, HeaderValue};
 use tower_http::services::{ServeDir, ServeFile};
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use crate::oembed;
+
 /// What a page of ours may do: run its own scripts and wasm, talk to its own origin. Styles are written by the
 /// terminal at run time. Previews are frames of origins of their own, names under
 /// localhost on the same port.
@@ -77,6 +79,11 @@ pub fn router(dir: &Path) -> Router {
 
 /// The site in `dir`, and where it shows previews.
 pub fn with_previews(dir: &Path, previews: &Previews) -> Router {
+    with_routes(dir, previews, Router::new())
+}
+
+/// The site in `dir` where `routes` does not answer.
+pub fn with_routes(dir: &Path, previews: &Previews, routes: Router) -> Router {
     let json = previews.json();
     let policy = format!("{CONTENT_SECURITY_POLICY}{}", previews.sources());
     let router = Router::new()
@@ -86,8 +93,11 @@ pub fn with_previews(dir: &Path, previews: &Previews) -> Router {
             get(async || ([(header::CONTENT_TYPE, "application/json")], json)),
         )
         .route("/v2/", get(registry_root))
+        .merge(oembed::router(dir))
+        .merge(routes)
         .fallback_service(files(dir))
-        .layer(middleware::from_fn(cache_and_types));
+        .layer(middleware::from_fn(cache_and_types))
+        .layer(middleware::from_fn(oembed::discovery));
     with_headers(router, &policy)
 }
 

@@ -43,11 +43,16 @@ export async function doubleSite() {
   return serveDir(out);
 }
 
+/** The server's program, if it is built. */
+export const bottleship = () => process.env.BOTTLESHIP ?? [join(target, 'release/bottleship'), join(target, 'debug/bottleship')].find(existsSync);
+/** The built site's directory. */
+export const sitePath = () => process.env.BOTTLESHIP_SITE ?? join(target, 'site');
+
 /** The real site: BOTTLESHIP_SITE_URL, or the server's program on target/site. */
 export async function realSite() {
   if (process.env.BOTTLESHIP_SITE_URL) return { url: process.env.BOTTLESHIP_SITE_URL.replace(/\/$/, ''), close: async () => {} };
-  const program = process.env.BOTTLESHIP ?? [join(target, 'release/bottleship'), join(target, 'debug/bottleship')].find(existsSync);
-  const site = process.env.BOTTLESHIP_SITE ?? join(target, 'site');
+  const program = bottleship();
+  const site = sitePath();
   if (!existsSync(join(site, 'index.html'))) throw new Error(`${site} is not built: cargo xtask build`);
   if (!program) return serveDir(site);
   const data = mkdtempSync(join(tmpdir(), 'bottleship-data-'));

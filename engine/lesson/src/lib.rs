@@ -17,9 +17,12 @@
 #![forbid(unsafe_code)]
 
 mod check;
+#[cfg(test)]
+mod documented;
 mod drill;
 mod error;
 mod fence;
+pub mod import;
 mod lesson;
 mod markdown;
 mod model;

@@ -2,7 +2,7 @@
 
 mod daemon;
 mod doctor;
-mod serve;
+pub mod serve;
 mod shell;
 
 use std::path::{Path, PathBuf};
@@ -81,7 +81,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Resolves on SIGINT or SIGTERM.
-async fn terminated() {
+pub async fn terminated() {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut int), Ok(mut term)) = (
         signal(SignalKind::interrupt()),

@@ -66,7 +66,7 @@ impl Serve {
                 .await
                 .with_context(|| format!("can't listen on {}", self.addr))?;
             let addr = listener.local_addr()?;
-            let (previews, listeners) = self.previews(addr).await?;
+            let (previews, listeners) = previews(self.previews.as_deref(), addr).await?;
             println!("listening on http://{addr}");
             for listener in listeners {
                 let served = axum::serve(listener, site::preview(&self.site));
@@ -110,30 +110,33 @@ impl Serve {
         runtime.shutdown_background();
         Ok(ExitCode::SUCCESS)
     }
+}
 
-    /// Where previews are shown. A page keeps to itself by its origin, so each preview has one of its own; another port
-    /// of the same machine is one, and its service worker is no third party's.
-    async fn previews(&self, addr: SocketAddr) -> Result<(Previews, Vec<TcpListener>)> {
-        if let Some(pattern) = &self.previews {
-            if !pattern.contains("{port}") || !pattern.starts_with("http") {
-                bail!("--previews must be an origin with {{port}} in it, not {pattern:?}");
-            }
-            return Ok((Previews::Pattern(pattern.clone()), Vec::new()));
+/// Where previews are shown. A page keeps to itself by its origin, so each preview has one of its own; another port
+/// of the same machine is one, and its service worker is no third party's.
+pub async fn previews(
+    pattern: Option<&str>,
+    addr: SocketAddr,
+) -> Result<(Previews, Vec<TcpListener>)> {
+    if let Some(pattern) = pattern {
+        if !pattern.contains("{port}") || !pattern.starts_with("http") {
+            bail!("--previews must be an origin with {{port}} in it, not {pattern:?}");
         }
-        let mut listeners = Vec::new();
-        if addr.ip().is_loopback() {
-            for _ in 0..PREVIEWS {
-                let at = SocketAddr::new(addr.ip(), 0);
-                let listener = TcpListener::bind(at)
-                    .await
-                    .context("can't listen for previews")?;
-                listeners.push(listener);
-            }
-        }
-        let ports = listeners
-            .iter()
-            .map(|listener| listener.local_addr().map(|addr| addr.port()))
-            .collect::<std::io::Result<_>>()?;
-        Ok((Previews::Ports(ports), listeners))
+        return Ok((Previews::Pattern(pattern.to_owned()), Vec::new()));
     }
+    let mut listeners = Vec::new();
+    if addr.ip().is_loopback() {
+        for _ in 0..PREVIEWS {
+            let at = SocketAddr::new(addr.ip(), 0);
+            let listener = TcpListener::bind(at)
+                .await
+                .context("can't listen for previews")?;
+            listeners.push(listener);
+        }
+    }
+    let ports = listeners
+        .iter()
+        .map(|listener| listener.local_addr().map(|addr| addr.port()))
+        .collect::<std::io::Result<_>>()?;
+    Ok((Previews::Ports(ports), listeners))
 }

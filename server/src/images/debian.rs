@@ -240,6 +240,15 @@ impl Package {
         version.split(['+', '~']).next().unwrap_or(version)
     }
 
+    /// What it says it depends on.
+    pub fn depends(&self) -> String {
+        let line = self
+            .control
+            .lines()
+            .find_map(|line| line.strip_prefix("Depends: "));
+        line.unwrap_or_default().to_owned()
+    }
+
     /// The package's files as a tar.
     pub fn files(&self) -> Result<Vec<u8>> {
         dpkg_deb("--fsys-tarfile", &self.path)

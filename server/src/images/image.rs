@@ -15,6 +15,7 @@ use super::hello;
 use super::python;
 use super::recipe::{File, Recipe};
 use super::tree::Tree;
+use super::wheels;
 
 /// 2026-01-01: the default of `SOURCE_DATE_EPOCH`, in seconds since 1970.
 const EPOCH: u64 = 1_767_225_600;
@@ -118,8 +119,18 @@ pub fn build(recipe: &Recipe, base: Option<&Built>, apt: Option<&Apt>) -> Result
     }
     compose(recipe, &mut layer, &whole, epoch)?;
     if let Some(program) = &recipe.compile_python {
-        for (path, code) in python::compile(&layer, &whole, program)? {
+        let libraries = [
+            &*format!("usr/lib/{program}/"),
+            "usr/lib/python3/dist-packages/",
+        ];
+        for (path, code) in python::compile(&layer, &whole, program, &libraries)? {
             layer.file(&path, code, 0o644, epoch);
+        }
+        if let Some(apt) = apt {
+            let offered = apt.fetch(&recipe.wheels, false, &[])?;
+            for (path, wheel) in wheels::wheels(&offered, &whole, program, epoch)? {
+                layer.file(&path, wheel, 0o644, epoch);
+            }
         }
     }
 

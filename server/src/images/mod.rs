@@ -11,6 +11,7 @@ mod python;
 mod recipe;
 mod registry;
 mod tree;
+mod wheels;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -10,14 +10,29 @@ use super::tree::Tree;
 
 const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu/";
 
-/// The compiled form of `usr/lib/PROGRAM`'s modules in `layer`, as paths and contents. `whole` has
-/// the program and its shared libraries. The code carries the hash of its source and is not checked
-/// against it, so that it depends on nothing but the packages.
-pub fn compile(layer: &Tree, whole: &Tree, program: &str) -> Result<Vec<(String, Vec<u8>)>> {
-    let dir = std::env::temp_dir().join(format!("bottleship-python-{}", std::process::id()));
-    let compiled = compile_in(&dir, layer, whole, program);
-    let _ = std::fs::remove_dir_all(&dir);
-    compiled.with_context(|| format!("can't compile the library of {program}"))
+/// The compiled form of the modules below `libraries` in `layer`, as paths and contents. `whole` has the program, its
+/// shared libraries and its standard library. The code carries the hash of its source and is not checked against it,
+/// so that it depends on nothing but the packages.
+pub fn compile(
+    layer: &Tree,
+    whole: &Tree,
+    program: &str,
+    libraries: &[&str],
+) -> Result<Vec<(String, Vec<u8>)>> {
+    let dir = tempfile::tempdir()?;
+    compile_in(dir.path(), layer, whole, program, libraries)
+        .with_context(|| format!("can't compile for {program}"))
+}
+
+/// Where the compiled form of a module is kept.
+pub fn cached(module: &str, program: &str) -> Option<String> {
+    let stem = module.strip_suffix(".py")?;
+    let (parent, name) = match stem.rsplit_once('/') {
+        Some((parent, name)) => (format!("{parent}/"), name),
+        None => (String::new(), stem),
+    };
+    let tag = format!("c{}", program.replace('.', "").replace("python", "python-"));
+    Some(format!("{parent}__pycache__/{name}.{tag}.pyc"))
 }
 
 fn compile_in(
@@ -25,13 +40,16 @@ fn compile_in(
     layer: &Tree,
     whole: &Tree,
     program: &str,
+    libraries: &[&str],
 ) -> Result<Vec<(String, Vec<u8>)>> {
     let binary = format!("usr/bin/{program}");
-    let library = format!("usr/lib/{program}/");
+    let standard = format!("usr/lib/{program}/");
+    let modules = || libraries.iter().flat_map(|library| layer.files(library));
     for (path, data) in whole
         .files(LIBRARIES)
         .chain(whole.files(&binary))
-        .chain(layer.files(&library))
+        .chain(whole.files(&standard))
+        .chain(modules())
     {
         write(&dir.join(path), data)?;
     }
@@ -58,7 +76,7 @@ fn compile_in(
             "-s",
         ])
         .arg(dir)
-        .arg(dir.join(&library))
+        .args(libraries.iter().map(|library| dir.join(library)))
         .env_clear()
         .env("PYTHONHOME", dir.join("usr"))
         .env("PYTHONHASHSEED", "0")
@@ -71,13 +89,10 @@ fn compile_in(
         bail!("{}", String::from_utf8_lossy(&text).trim());
     }
     let mut compiled = Vec::new();
-    for (path, _) in layer.files(&library) {
-        let Some(stem) = path.strip_suffix(".py") else {
+    for (path, _) in modules() {
+        let Some(cached) = cached(path, program) else {
             continue;
         };
-        let (parent, name) = stem.rsplit_once('/').unwrap_or(("", stem));
-        let tag = format!("c{}", program.replace('.', "").replace("python", "python-"));
-        let cached = format!("{parent}/__pycache__/{name}.{tag}.pyc");
         let code =
             std::fs::read(dir.join(&cached)).with_context(|| format!("{cached} was not made"))?;
         compiled.push((cached, code));

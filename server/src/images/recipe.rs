@@ -59,6 +59,9 @@ pub struct Recipe {
     /// Compile Python's library with this program of the packages, so that it starts faster.
     #[serde(default)]
     pub compile_python: Option<String>,
+    /// Debian packages of Python modules that are put in as wheels, for `pip` to install.
+    #[serde(default)]
+    pub wheels: Vec<String>,
     /// Directories: path and mode.
     #[serde(default)]
     pub directories: BTreeMap<String, u32>,

@@ -2,8 +2,10 @@
 
 mod class;
 mod files;
+mod import;
 mod lab;
 mod new;
+mod serve;
 mod test;
 
 use std::path::PathBuf;
@@ -33,6 +35,10 @@ enum Command {
     },
     /// Replay solutions and wrong answers of lessons (.md) and drills (.yaml)
     Test(test::Test),
+    /// Show lessons in the page, anew as soon as a file is saved
+    Serve(serve::Serve),
+    /// Make lessons of other sites' pages; what can't be carried over is listed
+    Import(import::Import),
 }
 
 impl Lesson {
@@ -40,6 +46,8 @@ impl Lesson {
         match self.command {
             Command::New { file, title } => new::run(&file, &title),
             Command::Test(test) => test.run(),
+            Command::Serve(serve) => serve.run(),
+            Command::Import(import) => import.run(),
         }
     }
 }

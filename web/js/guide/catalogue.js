@@ -17,6 +17,9 @@ export function catalogue() {
   return entries;
 }
 
+/** It is asked for again: an author has saved a lesson. */
+export const forget = () => (entries = undefined);
+
 /** @param {HTMLElement} into @param {(name: string) => void} open */
 export async function drawCatalogue(into, open) {
   let all;

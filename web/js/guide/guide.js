@@ -1,6 +1,7 @@
 // The guide: the pane beside the picture with the list of lessons, or one of them.
 import { fill, h, icon, must } from '../dom.js';
 import { asked, store } from './address.js';
+import * as author from './author.js';
 import { embedded } from './embedded.js';
 import { catalogue, drawCatalogue } from './catalogue.js';
 import { LessonView } from './lesson.js';
@@ -19,13 +20,19 @@ export class Guide {
     this.host = host;
     this.page = page;
     this.body = h('div.guide-body', null);
+    this.notes = h('div.guide-notes', null);
     this.element = h('section.pane.guide', { id: 'guide', 'aria-label': 'Lesson', hidden: true });
     this.strip = h('div.strip-slot', null);
     this.strip.addEventListener('click', () => this.drawer(true));
     this.element.append(
       h('div.phead', null, h('h2', null, 'Lessons'), h('span.grow', null), h('button.btn.ghost.sm', { onclick: () => this.go('') }, icon('list', 14), 'All lessons'), h('button.btn.ghost.icon.sm', { 'aria-label': 'Close the lessons', title: 'Close the lessons', onclick: () => (document.documentElement.hasAttribute('data-drawer') && this.#lesson ? this.drawer(false) : this.close()) }, icon('close', 14))),
+      this.notes,
       this.body,
     );
+    author.follow(this.notes, {
+      again: (path) => (this.#lesson ? this.#lesson.entry.path === path && void this.#lesson.open(true) : void this.#show(true)),
+      startOver: () => void this.#lesson?.startOver(),
+    });
     host.on('state', ({ state, fresh }) => {
       if (state !== 'ready') return;
       this.#fresh = !!fresh;

@@ -41,13 +41,13 @@ export class LessonView {
     this.strip = h('div.strip', { hidden: true });
   }
 
-  /** Opens it on the host, which has just started. */
-  async open() {
+  /** Opens it on the host, which has just started, or again on one that goes on. @param {boolean} [again] */
+  async open(again = false) {
     const { entry, page } = this;
     const before = kept(entry.name);
     this.#seed = before?.seed ?? seedOf();
     try {
-      const response = await fetch(entry.path);
+      const response = await fetch(entry.path, { cache: again ? 'no-store' : 'default' });
       if (!response.ok) throw new Error(`${entry.path} was answered with ${response.status}`);
       const source = await response.text();
       const progress = before?.progress ?? null;
@@ -56,7 +56,7 @@ export class LessonView {
       this.#draw();
       this.#took(state);
       // What was done on a host that is gone is begun again.
-      if (page.fresh() || !progress) this.#took(await this.#call('start'));
+      if ((page.fresh() && !again) || !progress) this.#took(await this.#call('start'));
       await this.look();
     } catch (error) {
       fill(this.text, h('div.say.bad', { role: 'alert' }, h('h2', null, 'This lesson can’t be opened'), h('p', null, /** @type {Error} */ (error).message)));
@@ -191,12 +191,16 @@ export class LessonView {
     fill(this.strip, h('span.mk', { 'aria-hidden': 'true' }, String(view.number)), h('span.grow', null, inlines(view.task.title)), h('button.btn.sm', null, 'Read'), solve, large);
   }
 
-  async #startOver() {
-    const sure = await ask({ title: 'Start the lesson over?', body: ['Its host is emptied, with all images, containers and files that you made in this lesson. Other lessons and the playground keep theirs.'], yes: 'Start over', danger: true });
-    if (!sure) return;
+  /** The host is emptied and prepared anew. */
+  async startOver() {
     for (const task of this.#tasks.values()) task.forget();
     this.#state = null;
     await this.page.restart();
+  }
+
+  async #startOver() {
+    const sure = await ask({ title: 'Start the lesson over?', body: ['Its host is emptied, with all images, containers and files that you made in this lesson. Other lessons and the playground keep theirs.'], yes: 'Start over', danger: true });
+    if (sure) await this.startOver();
   }
 }
 
