@@ -1,7 +1,8 @@
 // Builds the site's page: bundles web/js, copies static/, names files by content, writes the service worker's list.
-// usage: node web/build.mjs [--wasm DIR] [--out DIR] [--minify=false]
+// usage: node web/build.mjs [--wasm DIR] [--host FILE] [--out DIR] [--minify=false]
 //   --wasm  holds wasm-bindgen's output: bottleship_web.js and bottleship_web_bg.wasm of the engine, and the same of
 //           bottleship_web_lesson (default target/wasm)
+//   --host  the host's root file system, a tar; without it the page asks for the site's host.tar as it is
 //   --out   the site (default target/site)
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -9,12 +10,14 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import * as esbuild from 'esbuild';
+import { toAbsolute } from './js/branches.js';
 
 const web = dirname(fileURLToPath(import.meta.url));
 const root = dirname(web);
 const { values } = parseArgs({
   options: {
     wasm: { type: 'string', default: join(root, 'target/wasm') },
+    host: { type: 'string' },
     out: { type: 'string', default: join(root, 'target/site') },
     minify: { type: 'string', default: 'true' },
   },
@@ -34,6 +37,8 @@ const digest = (bytes) => createHash('sha256').update(bytes).digest('base64url')
 mkdirSync(out, { recursive: true });
 rmSync(join(out, 'assets'), { recursive: true, force: true });
 mkdirSync(join(out, 'assets'));
+// Compressed copies of what is written anew would be served in its place.
+for (const name of readdirSync(out)) if (/\.(br|gz)$/.test(name) && !name.startsWith('host.tar')) rmSync(join(out, name));
 
 /** Copies a module under a name that says its content; nothing for one that is not there. @param {string} from @param {string} as */
 const named = (from, as) => {
@@ -44,6 +49,15 @@ const named = (from, as) => {
 };
 const wasmName = named(wasm, 'bottleship');
 const lessonWasmName = named(join(wasmDir, 'bottleship_web_lesson_bg.wasm'), 'lesson');
+let hostName = '';
+if (values.host) {
+  const bytes = new Uint8Array(readFileSync(values.host));
+  toAbsolute(bytes);
+  hostName = `assets/host-${digest(bytes)}.tar`;
+  writeFileSync(join(out, hostName), bytes);
+}
+/** An asset's address from the worker, which lies beside it. @param {string} name */
+const beside = (name) => JSON.stringify(name.replace('assets/', './'));
 
 /** @type {esbuild.BuildOptions} */
 const common = {
@@ -74,8 +88,12 @@ const worker = await esbuild.build({
   splitting: true,
   entryPoints: ['js/worker.js'],
   alias: { 'bottleship-wasm': glue, 'bottleship-lesson-wasm': join(wasmDir, 'bottleship_web_lesson.js') },
-  // Beside the worker.
-  define: { BOTTLESHIP_LESSON_WASM: JSON.stringify(lessonWasmName.replace('assets/', './')) },
+  define: {
+    BOTTLESHIP_WASM: beside(wasmName),
+    BOTTLESHIP_WASM_SIZE: String(wasmName ? statSync(wasm).size : 0),
+    BOTTLESHIP_LESSON_WASM: beside(lessonWasmName),
+    BOTTLESHIP_HOST: beside(hostName),
+  },
 });
 const workerName = outputOf(worker.metafile, 'js/worker.js');
 
@@ -83,10 +101,7 @@ const page = await esbuild.build({
   ...common,
   splitting: true,
   entryPoints: ['js/main.js', 'js/start.js', '../static/app.css'],
-  define: {
-    BOTTLESHIP_WORKER: JSON.stringify(`./${workerName}`),
-    BOTTLESHIP_WASM: JSON.stringify(wasmName && `./${wasmName}`),
-  },
+  define: { BOTTLESHIP_WORKER: JSON.stringify(`./${workerName}`) },
 });
 const mainName = outputOf(page.metafile, 'js/main.js');
 const startName = outputOf(page.metafile, 'js/start.js');
@@ -97,10 +112,7 @@ const headless = await esbuild.build({
   ...common,
   entryPoints: { bottleship: 'js/headless.js' },
   entryNames: '[name]',
-  define: {
-    BOTTLESHIP_WORKER: JSON.stringify(`./${workerName}`),
-    BOTTLESHIP_WASM: JSON.stringify(wasmName && `./${wasmName}`),
-  },
+  define: { BOTTLESHIP_WORKER: JSON.stringify(`./${workerName}`) },
 });
 
 // What the first paint needs beside main: its static imports.
@@ -156,10 +168,10 @@ const preload = [
   // Runs as soon as it is there, whatever else is still on its way.
   `<script type="module" async src="./${startName}"></script>`,
   `<link rel="stylesheet" href="./${cssName}">`,
+  // The worker first: what it fetches is what is waited for.
+  `<link rel="modulepreload" href="./${workerName}">`,
   `<link rel="modulepreload" href="./${mainName}">`,
   ...statics.map((s) => `<link rel="modulepreload" href="./${s}">`),
-  ...(wasmName ? [`<link rel="preload" as="fetch" type="application/wasm" crossorigin href="./${wasmName}">`] : []),
-  `<link rel="preload" as="fetch" crossorigin href="./host.tar">`,
 ].join('\n');
 const html = readFileSync(join(root, 'static/index.html'), 'utf8')
   .replace('<!-- build:head -->', () => preload)
@@ -169,7 +181,7 @@ writeFileSync(join(out, 'index.html'), html);
 writeFileSync(join(out, 'previews.json'), '{}\n');
 
 const built = [worker, page, headless].flatMap((result) => Object.keys(result.metafile.outputs)).map((k) => relative(out, resolve(web, k)).replaceAll('\\', '/'));
-const precache = [...new Set([...built, ...copied.filter((c) => /^(icons\/|manifest)/.test(c)), ...[wasmName, lessonWasmName].filter(Boolean), 'index.html'])].sort();
+const precache = [...new Set([...built, ...copied.filter((c) => /^(icons\/|manifest)/.test(c)), ...[wasmName, lessonWasmName, hostName].filter(Boolean), 'index.html'])].sort();
 const list = precache.map((path) => ({ path, hash: digest(readFileSync(join(out, path))) }));
 const version = digest(JSON.stringify(list));
 const sw = await esbuild.build({
@@ -178,7 +190,7 @@ const sw = await esbuild.build({
   write: false,
   entryPoints: ['js/sw.js'],
   format: 'iife',
-  define: { BOTTLESHIP_VERSION: JSON.stringify(version), BOTTLESHIP_PRECACHE: JSON.stringify(list.map((l) => l.path)) },
+  define: { BOTTLESHIP_VERSION: JSON.stringify(version), BOTTLESHIP_PRECACHE: JSON.stringify(list.map((l) => l.path)), BOTTLESHIP_HOST: beside(hostName) },
 });
 writeFileSync(join(out, 'sw.js'), sw.outputFiles[0].contents);
 

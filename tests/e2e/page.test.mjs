@@ -497,6 +497,7 @@ describe('accessibility', () => {
     fresh(
       `every view, ${colorScheme}`,
       async () => {
+        await sees(page, /\$ ?$/);
         await accessible('the empty host');
         await scenario('two');
         await accessible('stacks');

@@ -7,7 +7,7 @@
 // A page with a Content-Security-Policy needs: script-src SITE 'wasm-unsafe-eval'; worker-src blob: SITE; connect-src SITE.
 import { createApi } from './bottleship.js';
 import { Host } from './host.js';
-import { beginWith } from './load.js';
+import { beginWith } from './begin.js';
 
 const site = new URL('.', import.meta.url);
 
@@ -29,7 +29,7 @@ function startWorker() {
  */
 export function start({ store = '' } = {}) {
   const host = new Host();
-  void host.boot(beginWith(startWorker(), () => {}, site), { store, site: site.href });
+  host.boot(beginWith(startWorker(), { store, steal: false }, site.href));
   return Object.freeze({
     ...createApi(host),
     /** Empties the host and ends it. */

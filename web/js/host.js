@@ -1,6 +1,6 @@
 // The page's end of the worker: promises, streams and events instead of messages.
 
-/** @import { Begun } from './load.js' */
+/** @import { Begun } from './begin.js' */
 /** @import { Calls, ExecResult, FromWorker, State, ToWorker } from './protocol.js' */
 
 /**
@@ -36,26 +36,17 @@ export class Host {
   /** @type {Map<string, Set<(detail: any) => void>>} */ #listeners = new Map();
   /** @type {Map<number, { out: (data: Uint8Array) => void, closed: (exitCode: number) => void }>} */ #terminals = new Map();
   /** @type {State} */ state = { t: 'state', state: 'starting' };
+  /** @type {() => void} */ #spoke = () => {};
+  /** Settled when a terminal first shows something. @type {Promise<void>} */ spoken = new Promise((resolve) => (this.#spoke = resolve));
 
-  /**
-   * Starts the host in a worker.
-   * @param {Begun} begun @param {{ store: string, steal?: boolean, site?: string }} options `site`: whose registry is asked
-   *   first, this page's own
-   */
-  async boot({ worker, parts, failed }, { store, steal = false, site = new URL('.', document.baseURI).href }) {
+  /** Takes a host that begins. @param {Begun} begun */
+  boot({ worker, early, failed }) {
     this.stop();
     this.#worker = worker;
     this.#setState({ t: 'state', state: 'starting' });
+    for (const message of early.splice(0)) if (this.#worker === worker) this.#receive(message);
     worker.onmessage = (event) => this.#receive(event.data);
     void failed.then((error) => this.#worker === worker && this.#failed(error.message));
-    // It takes the store's lock while the engine is on its way.
-    this.post({ t: 'boot', store, steal, site });
-    try {
-      const [module, rootfs] = await Promise.all([parts.module, parts.rootfs]);
-      if (this.#worker === worker) this.post({ t: 'parts', module, rootfs }, rootfs ? [rootfs] : []);
-    } catch (error) {
-      if (this.#worker === worker) this.#failed(error instanceof Error ? error.message : String(error));
-    }
   }
 
   /** Ends the worker; what was stored stays. */
@@ -92,6 +83,7 @@ export class Host {
       return this.#setState(m);
     }
     if (m.t === 'out' || m.t === 'closed') {
+      this.#spoke();
       const terminal = this.#terminals.get(m.term);
       if (m.t === 'out') return terminal?.out(m.data);
       this.#terminals.delete(m.term);

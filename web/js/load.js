@@ -1,21 +1,11 @@
-// Fetches the engine and the host's root file system, compiling while the bytes come.
+// The worker's end of a start: fetches the engine and the host's root file system, compiling while the bytes come. Here
+// and not in the page, whose own thread has the first picture to draw meanwhile.
+import { toRelative } from './branches.js';
 
-/**
- * Counts a response's bytes without taking them.
- * @param {Response} response @param {(bytes: number) => void} came
- */
-function counted(response, came) {
-  // A response from this device comes at once, and a second reader would cost its compiled-code cache.
-  if (navigator.serviceWorker?.controller || !response.body) return;
-  const reader = response.clone().body?.getReader();
-  void (async () => {
-    for (;;) {
-      const part = await reader?.read();
-      if (!part || part.done) return;
-      came(part.value.length);
-    }
-  })().catch(() => {});
-}
+/** @typedef {{ module: Promise<WebAssembly.Module | null>, rootfs: Promise<ArrayBuffer> }} Parts */
+
+/** How far apart two reports of progress are, in ms. */
+const REPORT_MS = 50;
 
 /** @param {Response} response @param {string} what */
 function checked(response, what) {
@@ -24,47 +14,44 @@ function checked(response, what) {
 }
 
 /**
- * @param {(loaded: number, total: number) => void} progress in bytes; compressed sizes are not known here
- * @param {string | URL} [site] where the site is
- * @returns {{ module: Promise<WebAssembly.Module | null>, rootfs: Promise<ArrayBuffer | null> }}
+ * Counts a response's bytes without taking them.
+ * @param {Response} response @param {(loaded: number) => void} progress
  */
-function loadEngine(progress, site = document.baseURI) {
+async function count(response, progress) {
+  const reader = response.clone().body?.getReader();
   let loaded = 0;
-  let total = 0;
-  const fetched = async (/** @type {string} */ url, /** @type {string} */ what) => {
-    const response = checked(await fetch(url), what);
-    total += Number(response.headers.get('x-uncompressed-length') ?? (response.headers.has('content-encoding') ? 0 : response.headers.get('content-length')) ?? 0);
-    counted(response, (bytes) => progress((loaded += bytes), total));
-    return response;
-  };
-  const wasm = BOTTLESHIP_WASM && new URL(BOTTLESHIP_WASM, site).href;
-  return {
-    module: wasm ? WebAssembly.compileStreaming(fetched(wasm, 'the engine')) : Promise.resolve(null),
-    rootfs: fetched(new URL('./host.tar', site).href, 'the host’s root file system').then((r) => r.arrayBuffer()),
-  };
+  let reported = performance.now();
+  for (;;) {
+    const part = await reader?.read();
+    if (!part?.value) return;
+    loaded += part.value.length;
+    if (performance.now() - reported < REPORT_MS) continue;
+    reported = performance.now();
+    progress(loaded);
+  }
 }
 
 /**
- * @typedef {{ worker: Worker, parts: ReturnType<typeof loadEngine>, failed: Promise<Error> }} Begun a worker and what it
- *   needs, on their way; `failed` is settled when the worker could not be started
+ * Begins at once.
+ * @param {string} site
+ * @param {((loaded: number) => void) | null} progress told of the engine's bytes, of BOTTLESHIP_WASM_SIZE; null costs less
+ * @returns {Parts}
  */
-
-/**
- * @param {Worker} worker just started
- * @param {(loaded: number, total: number) => void} progress
- * @param {string | URL} [site]
- * @returns {Begun}
- */
-export function beginWith(worker, progress, site) {
-  /** @type {Promise<Error>} */
-  const failed = new Promise((resolve) => {
-    worker.onerror = (event) => {
-      event.preventDefault();
-      resolve(new Error(event.message || 'the worker could not be started'));
-    };
-  });
-  const parts = loadEngine(progress, site);
+export function load(site, progress) {
+  const module = async () => {
+    if (!BOTTLESHIP_WASM) return null;
+    const response = checked(await fetch(new URL(BOTTLESHIP_WASM, import.meta.url)), 'the engine');
+    if (progress) void count(response, progress).catch(() => {});
+    return WebAssembly.compileStreaming(response);
+  };
+  const rootfs = async () => {
+    const response = checked(await fetch(BOTTLESHIP_HOST ? new URL(BOTTLESHIP_HOST, import.meta.url) : new URL('./host.tar', site)), 'the host’s root file system');
+    const bytes = await response.arrayBuffer();
+    if (BOTTLESHIP_HOST) toRelative(new Uint8Array(bytes));
+    return bytes;
+  };
+  const parts = { module: module(), rootfs: rootfs() };
   // Whoever takes them hears of it; until then it is no unhandled rejection.
-  for (const part of [parts.module, parts.rootfs]) part.catch(() => {});
-  return { worker, parts, failed };
+  for (const part of Object.values(parts)) part.catch(() => {});
+  return parts;
 }

@@ -4,12 +4,12 @@ import { createApi } from './bottleship.js';
 import { ask } from './dialog.js';
 import { fill, h, icon, must } from './dom.js';
 import { Explainer } from './explain.js';
-import { asked, store as storeOfAddress } from './guide/address.js';
+import { asked } from './guide/address.js';
 import { embedded, listen } from './guide/embedded.js';
 import { Host } from './host.js';
 import * as settings from './settings.js';
 import { splitter } from './splitter.js';
-import { loading, problem, take } from './start.js';
+import { firstStore, problem, take } from './start.js';
 import { Terminals } from './terminals.js';
 import { Timeline } from './timeline.js';
 import { scriptUrl } from './trusted.js';
@@ -21,7 +21,7 @@ const TRY = ['docker run hello-world', 'docker run -it --rm busybox sh', 'docker
 
 document.documentElement.toggleAttribute('data-embed', embedded());
 const host = new Host();
-let store = typeof indexedDB === 'object' && indexedDB ? storeOfAddress() : '';
+let store = firstStore;
 /** @type {Picture | null} */
 let picture = null;
 /** @type {Promise<Guide> | null} */
@@ -31,10 +31,9 @@ let guide = null;
 function start({ steal = false, store: into = store } = {}) {
   if (problem) return;
   store = into;
-  void host.boot(take(), { store, steal });
+  host.boot(take({ store, steal }));
 }
-loading.progress = (loaded, total) => picture?.progress(loaded, total);
-start();
+host.on('loading', ({ loaded, total }) => picture?.progress(loaded, total));
 
 const terminals = new Terminals(host, { leave: () => must('#picture [aria-selected=true]', HTMLElement).focus() });
 const timeline = new Timeline(host, terminals, {
@@ -309,7 +308,10 @@ export const bottleship = Object.freeze({
 /** @type {any} */ (globalThis).bottleship = bottleship;
 listen(host, bottleship);
 
+// What it has said already is heard by all of the above.
+start();
+
 if ('serviceWorker' in navigator && location.protocol !== 'file:') {
-  // After the first start, so that it doesn't compete for the line.
-  void bottleship.ready.then(() => navigator.serviceWorker.register(scriptUrl('./sw.js'), { scope: './' })).catch((error) => console.warn(`offline use is not set up: ${error.message}`));
+  // After the first start, so that it competes neither for the line nor for the processor.
+  void host.spoken.then(() => navigator.serviceWorker.register(scriptUrl('./sw.js'), { scope: './' })).catch((error) => console.warn(`offline use is not set up: ${error.message}`));
 }

@@ -3,7 +3,7 @@
  * sides import its types. All bytes are `Uint8Array`s whose buffers are transferred, never copied.
  *
  * One exchange:
- *   page → boot, parts → worker takes the store's lock, starts the engine, posts `state` until it is `ready`
+ *   page → boot        → worker fetches the engine, takes the store's lock, starts, posts `state` until it is `ready`
  *   page → open        → worker opens a pty with a shell on it and posts `out` as it speaks, `closed` when it ends
  *   page → call, api   → worker posts `result` or `failed`; for `api` first `head`, then `chunk`s
  *   page → exec        → as `call`; with `stream` first `piece`s of the line's output, each answered by `taken`
@@ -11,10 +11,9 @@
  * the pty, so that a program that prints without end waits instead of filling memory. The same holds for `piece`.
  * Events come unasked: `event` with a name and a detail (Events).
  *
- * @typedef {{ t: 'boot', store: string, steal: boolean, site: string }} Boot
+ * @typedef {{ t: 'boot', store: string, steal: boolean, site: string, kept: boolean }} Boot
  *   `site`: the address whose registry is asked first. `store`: the IndexedDB database's name, empty to keep nothing. `steal`: take the store from another tab that has it open.
- * @typedef {{ t: 'parts', module: WebAssembly.Module | null, rootfs: ArrayBuffer | null }} Parts
- *   `module`: the compiled engine. `rootfs`: the host's root file system as a tar.
+ *   `kept`: the engine comes from this device, too soon for reports of progress.
  * @typedef {{ t: 'open', term: number, cols: number, rows: number }} Open
  * @typedef {{ t: 'in', term: number, data: Uint8Array }} Input
  * @typedef {{ t: 'resize', term: number, cols: number, rows: number }} Resize
@@ -28,7 +27,7 @@
  * @typedef {{ t: 'taken', id: number, bytes: number }} Taken
  * @typedef {{ t: 'cancel', id: number }} Cancel  the answer to `api` is not wanted any more; the processes of `exec` are
  *   asked to end (SIGTERM), and it is answered when they did
- * @typedef {Boot | Parts | Open | Input | Resize | Close | Ack | Call | Api | Exec | Taken | Cancel} ToWorker
+ * @typedef {Boot | Open | Input | Resize | Close | Ack | Call | Api | Exec | Taken | Cancel} ToWorker
  *
  * @typedef {{ t: 'state', state: 'starting' | 'ready' | 'taken' | 'lost' | 'stopped', message?: string, fresh?: boolean, kept?: boolean }} State
  *   `taken`: another tab has the store. `lost`: another tab took it. `stopped`: the engine failed, `message` says how.
@@ -64,6 +63,7 @@
  *
  * @typedef {object} Events
  * @property {BuildStep} build-step
+ * @property {{ loaded: number, total: number }} loading bytes of the engine that have come, uncompressed
  *
  * @typedef {{ layer: string } | { image: string } | { container: string }} TreeOf
  *   what is looked into: a layer alone by its diff id or chain id, with its whiteouts; an image by name or id, its

@@ -1,16 +1,14 @@
-// The first thing that runs: the worker, and the two files that it waits for, while the page's own script still comes.
-import { beginWith } from './load.js';
+// The first thing that runs: the host begins while the page's own script still comes.
+import { beginWith } from './begin.js';
+import { store as storeOfAddress } from './guide/address.js';
 import { scriptUrl } from './trusted.js';
 
-/** @import { Begun } from './load.js' */
+/** @import { Begun, Options } from './begin.js' */
 
-/** Told how much has come, in bytes: loaded and total. */
-export const loading = { progress: (/** @type {number} */ _loaded, /** @type {number} */ _total) => {} };
-
-/** @returns {Begun} */
-function begin() {
+/** @param {Options} options @returns {Begun} */
+function begin(options) {
   const worker = new Worker(scriptUrl(BOTTLESHIP_WORKER), { type: 'module', name: 'docker-host' });
-  return beginWith(worker, (loaded, total) => loading.progress(loaded, total));
+  return beginWith(worker, options, new URL('.', document.baseURI).href);
 }
 
 /** What of the browser is missing, in words, or nothing. */
@@ -22,12 +20,15 @@ function missing() {
 
 export const problem = missing();
 
-/** The first start's, until it is taken. @type {Begun | null} */
-let first = problem ? null : begin();
+/** The database that the address asks for, empty where the browser has none. */
+export const firstStore = typeof indexedDB === 'object' && indexedDB ? storeOfAddress() : '';
 
-/** What was begun before the page stood, or a new start. */
-export function take() {
-  const begun = first ?? begin();
+/** The first start's, until it is taken. @type {Begun | null} */
+let first = problem ? null : begin({ store: firstStore, steal: false });
+
+/** What was begun before the page stood, or a new start. @param {Options} options */
+export function take(options) {
+  const begun = first ?? begin(options);
   first = null;
   return begun;
 }

@@ -1,5 +1,5 @@
 // Keeps the page working without a network: what the build made is kept whole, one version at a time.
-/* global BOTTLESHIP_VERSION, BOTTLESHIP_PRECACHE */
+/* global BOTTLESHIP_VERSION, BOTTLESHIP_PRECACHE, BOTTLESHIP_HOST */
 const VERSION = `page-${BOTTLESHIP_VERSION}`;
 const ROOTFS = 'rootfs';
 const scope = new URL(self.registration.scope);
@@ -19,7 +19,7 @@ self.addEventListener('install', (event) => {
           await cache.put(url, response);
         }),
       );
-      await keepRootfs().catch(() => {});
+      if (!BOTTLESHIP_HOST) await keepRootfs().catch(() => {});
       await self.skipWaiting();
     })(),
   );
@@ -51,7 +51,7 @@ self.addEventListener('fetch', (event) => {
   if (request.method !== 'GET' || url.origin !== scope.origin || !url.pathname.startsWith(scope.pathname)) return;
   const path = url.pathname.slice(scope.pathname.length);
   if (path === '' || path === 'index.html') return event.respondWith(page(request));
-  if (path === 'host.tar') return event.respondWith(rootFs(event));
+  if (!BOTTLESHIP_HOST && path === 'host.tar') return event.respondWith(rootFs(event));
   const plain = url.origin + url.pathname;
   if (list.includes(plain)) event.respondWith(kept(plain, request));
 });

@@ -2,6 +2,7 @@
 import init, { BottleshipEngine, BottleshipWorld } from 'bottleship-wasm';
 import { exportStore } from './export.js';
 import { LessonHost } from './lessonhost.js';
+import { load } from './load.js';
 import { Decoder } from './preview/http.js';
 import { SIZE, WINDOW } from './protocol.js';
 import { TimeTravel } from './timetravel.js';
@@ -181,11 +182,6 @@ async function go(id) {
   wake();
 }
 
-/** @type {(parts: Extract<ToWorker, { t: 'parts' }>) => void} */
-let arrived;
-/** @type {Promise<Extract<ToWorker, { t: 'parts' }>>} */
-const parts = new Promise((resolve) => (arrived = resolve));
-
 /** Whether this browser lets this page store anything: it may refuse it in another site's page. */
 async function storable() {
   try {
@@ -198,7 +194,9 @@ async function storable() {
 }
 
 /** @param {Extract<ToWorker, { t: 'boot' }>} message */
-async function boot({ store: wanted, steal, site }) {
+async function boot({ store: wanted, steal, site, kept }) {
+  // On their way while the store's lock is taken.
+  const parts = load(site, kept ? null : (loaded) => post({ t: 'event', name: 'loading', detail: { loaded, total: BOTTLESHIP_WASM_SIZE } }));
   const store = wanted && (await storable()) ? wanted : '';
   post({ t: 'state', state: 'starting' });
   storeName = store;
@@ -211,9 +209,9 @@ async function boot({ store: wanted, steal, site }) {
     }
     if (!free) return post({ t: 'state', state: 'taken' });
     const fresh = !store || !(await indexedDB.databases?.())?.some((d) => d.name === store);
-    const { module, rootfs } = await parts;
+    const [module, rootfs] = await Promise.all([parts.module, parts.rootfs]);
     wasm = await init({ module_or_path: module ?? undefined });
-    const options = { store, rootfs: rootfs ? new Uint8Array(rootfs) : undefined, site, buildStep };
+    const options = { store, rootfs: new Uint8Array(rootfs), site, buildStep };
     engine = await /** @type {EngineClass} */ (/** @type {unknown} */ (BottleshipEngine)).start(options, wake);
     // Made before any step is kept, so that it is at the same place in all of them.
     lessons = new LessonHost(/** @type {any} */ (BottleshipWorld).of(engine));
@@ -369,8 +367,6 @@ function receive(m) {
   switch (m.t) {
     case 'boot':
       return void boot(m);
-    case 'parts':
-      return arrived(m);
     case 'call':
       return void call(m);
     case 'api':

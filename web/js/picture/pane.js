@@ -20,6 +20,9 @@ import { progressed, saying, skeleton, stopped } from './waiting.js';
 /** @type {[View, string][]} */
 export const VIEWS = [['host', 'Host'], ['files', 'Files'], ['build', 'Build'], ['sizes', 'Sizes'], ['preview', 'Preview']];
 
+/** A shell that says nothing for so long is not waited for, in ms. */
+const PROMPT_MS = 1000;
+
 export class Picture {
   /** @type {View} */ view = 'host';
   /** @type {string | null} */ #image = null;
@@ -86,15 +89,22 @@ export class Picture {
   }
 
   #stateChanged() {
-    if (this.host.state.state === 'ready') {
-      this.live.start();
-      void this.#loadCatalog();
-      this.files.restarted();
-    } else {
+    if (this.host.state.state === 'ready') void this.#follow();
+    else {
       this.live.stop();
       this.hostView.forget();
     }
     this.draw();
+  }
+
+  /** Looks at the host once its prompt is there, which is waited for more. */
+  async #follow() {
+    const { state } = this.host;
+    await Promise.race([this.host.spoken, new Promise((resolve) => setTimeout(resolve, PROMPT_MS))]);
+    if (this.host.state !== state) return;
+    this.live.start();
+    void this.#loadCatalog();
+    this.files.restarted();
   }
 
   /** The names in the site's own registry. */

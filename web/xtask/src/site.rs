@@ -63,9 +63,9 @@ pub fn build(profile: Profile) -> Result<()> {
     setup::wasm_target()?;
     setup::node_modules()?;
     server(profile)?;
+    images(profile)?;
     wasm(profile)?;
     page()?;
-    images(profile)?;
     if profile == Profile::Release {
         compress()?;
     }
@@ -138,7 +138,12 @@ fn wasm(profile: Profile) -> Result<()> {
 /// Bundles the page's JavaScript and copies static/.
 fn page() -> Result<()> {
     let mut node = sh::command("node", &["web/build.mjs", "--wasm"]);
-    sh::run(node.arg(sh::target().join("wasm")).arg("--out").arg(dir()))
+    node.arg(sh::target().join("wasm")).arg("--out").arg(dir());
+    let host = dir().join("host.tar");
+    if host.exists() {
+        node.arg("--host").arg(host);
+    }
+    sh::run(&mut node)
 }
 
 /// Builds the offered images from their recipes into the site's registry.
