@@ -79,6 +79,7 @@ impl Daemon {
         let runtime = tokio::runtime::Runtime::new()?;
         runtime.block_on(async {
             listen::raise_descriptor_limit();
+            let terminated = super::terminated();
             let listeners = listen::open(&self.hosts, &self.protection).await?;
             let sockets: Vec<PathBuf> = listeners
                 .iter()
@@ -100,7 +101,7 @@ impl Daemon {
                 println!("API listen on {}", listener.address());
                 tokio::spawn(listener.serve(engine.clone()));
             }
-            super::terminated().await;
+            terminated.await;
             for socket in sockets {
                 let _ = std::fs::remove_file(socket);
             }

@@ -80,16 +80,17 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Resolves on SIGINT or SIGTERM.
-pub async fn terminated() {
+/// Resolves when the program is told to end. From the call on, and not only once it is waited for, being told so does not
+/// kill it: what it made is taken away.
+pub fn terminated() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut int), Ok(mut term)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
-        return std::future::pending().await;
-    };
-    tokio::select! { _ = int.recv() => {}, _ = term.recv() => {} }
+    let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
+    async move {
+        let [Ok(mut int), Ok(mut term)] = signals else {
+            return std::future::pending().await;
+        };
+        tokio::select! { _ = int.recv() => {}, _ = term.recv() => {} }
+    }
 }
 
 /// The directory of the built site: the one named, or the one beside this program's.

@@ -89,6 +89,7 @@ impl Serve {
         let runtime = tokio::runtime::Runtime::new()?;
         runtime.block_on(async {
             raise_descriptor_limit();
+            let terminated = super::terminated();
             let hosted = Hosted::start(machine, config, &self.data, &self.site)
                 .await
                 .context(without)?;
@@ -101,7 +102,7 @@ impl Serve {
             let serving = axum::serve(listener, service).into_future();
             tokio::select! {
                 served = serving => served.context("the server stopped")?,
-                () = super::terminated() => {}
+                () = terminated => {}
             }
             // Terminals stay connected until their sessions end.
             hosted.drain().await;

@@ -10,7 +10,7 @@ use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::{Body, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -136,7 +136,10 @@ async fn answer(
 }
 
 /// Hands a request's body to the engine, as fast as the engine takes it.
-async fn receive(mut body: Incoming, chunks: mpsc::Sender<thread::Chunk>) {
+pub async fn receive<B>(mut body: B, chunks: mpsc::Sender<thread::Chunk>)
+where
+    B: Body<Data = Bytes, Error: std::fmt::Display> + Unpin,
+{
     while let Some(frame) = body.frame().await {
         let chunk = match frame {
             Ok(frame) => match frame.into_data() {

@@ -8,37 +8,36 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Path, Query, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Path, RawPathParams, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use bottleship_engine::api::types::Timestamp;
-use bottleship_engine::layer::{ArchiveOptions, archive};
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, StatusCode};
+use http::request::Parts;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::admission::{Refusal, is_welcome};
-use super::session::{Session, on_engine};
-use super::{Hosted, preview, socket};
-use crate::daemon::thread::{self, ResponseBody};
+use super::session::Session;
+use super::{Hosted, docker, downloads, exec, preview, socket};
 use crate::site;
 
-/// Bytes of an archive of a visitor's files.
-const DOWNLOAD: usize = 64 << 20;
-/// Bytes of a request's body; it has none that matters.
+/// Bytes of the body of a request that is read as a whole.
 const BODY: usize = 16 << 10;
 
 /// The site in `dir`, with hosted sessions.
 pub fn router(hosted: Arc<Hosted>, dir: &FilePath) -> Router {
     let api = Router::new()
-        .route("/api/sessions", post(open))
+        .route("/api/sessions", get(offer).post(open))
         .route("/api/sessions/{id}", get(show).delete(close))
         .route("/api/sessions/{id}/terminal", get(socket::connect))
-        .route("/api/sessions/{id}/files", get(files))
-        .route("/api/sessions/{id}/image", get(image))
+        .route("/api/sessions/{id}/files", get(downloads::files))
+        .route("/api/sessions/{id}/image", get(downloads::image))
+        .route("/api/sessions/{id}/exec", post(exec::run))
+        .route("/api/sessions/{id}/docker/{*path}", any(docker::pass))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
@@ -85,7 +84,8 @@ fn answer(status: StatusCode, body: &Value) -> Response {
     response
 }
 
-fn message(status: StatusCode, text: &str) -> Response {
+/// An answer in the Engine API's form.
+pub fn message(status: StatusCode, text: &str) -> Response {
     answer(status, &json!({ "message": text }))
 }
 
@@ -131,6 +131,43 @@ fn facts(session: &Session) -> Value {
 struct Asked {
     invitation: Option<String>,
     ticket: Option<String>,
+}
+
+/// The session that a request names, for a page that may use it.
+pub struct Visited(pub Arc<Session>);
+
+impl FromRequestParts<Arc<Hosted>> for Visited {
+    type Rejection = Response;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        hosted: &Arc<Hosted>,
+    ) -> Result<Visited, Response> {
+        // Before anything is done or switched: a page of elsewhere gets nothing.
+        if !is_welcome(&parts.headers, &hosted.config) {
+            return Err(unwelcome());
+        }
+        let named = RawPathParams::from_request_parts(parts, hosted)
+            .await
+            .map_err(IntoResponse::into_response)?;
+        let id = named
+            .iter()
+            .find_map(|(name, value)| (name == "id").then_some(value))
+            .unwrap_or_default();
+        hosted.find(id).map(Visited).ok_or_else(|| gone(hosted, id))
+    }
+}
+
+/// What there is, for a page that may offer it.
+async fn offer(State(hosted): State<Arc<Hosted>>) -> Response {
+    let (used, queue) = hosted.admission.counts();
+    let body = json!({
+        "sessions": hosted.config.server.sessions,
+        "used": used,
+        "queue": queue,
+        "invitation": !hosted.config.access.invitation.is_empty(),
+    });
+    answer(StatusCode::OK, &body)
 }
 
 async fn open(
@@ -240,174 +277,13 @@ pub fn gone(hosted: &Hosted, id: &str) -> Response {
     }
 }
 
-async fn show(
-    State(hosted): State<Arc<Hosted>>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Response {
-    if !is_welcome(&headers, &hosted.config) {
-        return unwelcome();
-    }
-    match hosted.find(&id) {
-        Some(session) => answer(StatusCode::OK, &facts(&session)),
-        None => gone(&hosted, &id),
-    }
+async fn show(Visited(session): Visited) -> Response {
+    answer(StatusCode::OK, &facts(&session))
 }
 
-async fn close(
-    State(hosted): State<Arc<Hosted>>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Response {
-    if !is_welcome(&headers, &hosted.config) {
-        return unwelcome();
-    }
-    match hosted.find(&id) {
-        Some(session) => {
-            hosted.end(session, "it was ended by its visitor").await;
-            StatusCode::NO_CONTENT.into_response()
-        }
-        None => gone(&hosted, &id),
-    }
-}
-
-#[derive(Deserialize)]
-struct FilePathQuery {
-    #[serde(default)]
-    path: String,
-}
-
-/// Everything below a path of the session's host, as a tar.
-async fn files(
-    State(hosted): State<Arc<Hosted>>,
-    Path(id): Path<String>,
-    Query(FilePathQuery { path }): Query<FilePathQuery>,
-    headers: HeaderMap,
-) -> Response {
-    if !is_welcome(&headers, &hosted.config) {
-        return unwelcome();
-    }
-    let Some(session) = hosted.find(&id) else {
-        return gone(&hosted, &id);
-    };
-    let path = match path.as_str() {
-        "" => "/root".to_owned(),
-        path if path.starts_with('/') => path.to_owned(),
-        _ => return message(StatusCode::BAD_REQUEST, "the path is not absolute"),
-    };
-    let packed = async {
-        let engine = session.engine()?;
-        on_engine(&engine, move |engine| {
-            Box::pin(async move {
-                let tree = engine
-                    .ports()
-                    .host
-                    .open(&path)
-                    .await
-                    .map_err(|e| e.to_string())?;
-                let tree = tree.ok_or_else(|| "no such file or directory".to_owned())?;
-                let name = path
-                    .rsplit('/')
-                    .find(|part| !part.is_empty())
-                    .unwrap_or(".");
-                let options = ArchiveOptions {
-                    name: name.as_bytes().to_vec(),
-                    exclude: Vec::new(),
-                };
-                let mut tar = Bounded(Vec::new());
-                archive(&tree.root, &options, &mut tar).map_err(|e| e.to_string())?;
-                Ok::<_, String>(tar.0)
-            })
-        })
-        .await
-    };
-    match packed.await {
-        Ok(Ok(tar)) => {
-            let mut response = Response::new(Body::from(tar));
-            attach(&mut response, "application/x-tar", "files.tar");
-            response
-        }
-        Ok(Err(error)) => message(StatusCode::NOT_FOUND, &error),
-        Err(error) => message(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
-    }
-}
-
-/// A visitor's archive, up to a size.
-struct Bounded(Vec<u8>);
-
-impl std::io::Write for &mut Bounded {
-    fn write(&mut self, data: &[u8]) -> std::io::Result<usize> {
-        if self.0.len() + data.len() > DOWNLOAD {
-            return Err(std::io::Error::other(format!(
-                "more than {DOWNLOAD} bytes: fetch a part of it"
-            )));
-        }
-        self.0.extend_from_slice(data);
-        Ok(data.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-fn attach(response: &mut Response, kind: &'static str, name: &'static str) {
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
-        headers.insert(header::CONTENT_DISPOSITION, value);
-    }
-}
-
-#[derive(Deserialize)]
-struct ImageQuery {
-    name: String,
-}
-
-/// An image of the session's, as `docker save` writes it.
-async fn image(
-    State(hosted): State<Arc<Hosted>>,
-    Path(id): Path<String>,
-    Query(ImageQuery { name }): Query<ImageQuery>,
-    headers: HeaderMap,
-) -> Response {
-    if !is_welcome(&headers, &hosted.config) {
-        return unwelcome();
-    }
-    let Some(session) = hosted.find(&id) else {
-        return gone(&hosted, &id);
-    };
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
-    if name.is_empty() || name.len() > 300 || !name.chars().all(is_plain) {
-        return message(StatusCode::BAD_REQUEST, "not the name of an image");
-    }
-    let saved = async {
-        let (_, body) = tokio::sync::mpsc::channel(1);
-        session
-            .engine()?
-            .request(thread::Request {
-                method: Method::GET,
-                target: format!("/images/get?names={name}"),
-                headers: HeaderMap::new(),
-                body,
-            })
-            .await
-    };
-    match saved.await {
-        Ok(saved) => {
-            let body = match saved.body {
-                ResponseBody::Bytes(bytes) => Body::from(bytes),
-                ResponseBody::Stream(chunks) | ResponseBody::Upgrade(chunks, _) => {
-                    Body::from_stream(thread::stream(chunks))
-                }
-            };
-            let mut response = Response::new(body);
-            *response.status_mut() = saved.status;
-            attach(&mut response, "application/x-tar", "image.tar");
-            response
-        }
-        Err(error) => message(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
-    }
+async fn close(State(hosted): State<Arc<Hosted>>, Visited(session): Visited) -> Response {
+    hosted.end(session, "it was ended by its visitor").await;
+    StatusCode::NO_CONTENT.into_response()
 }
 
 async fn ready(State(hosted): State<Arc<Hosted>>) -> Response {

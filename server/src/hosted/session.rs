@@ -38,7 +38,7 @@ use crate::oci::{self, Machine};
 /// Connections to a session's docker socket at a time.
 const CONNECTIONS: usize = 64;
 /// The host container's name among the runtime's.
-const HOST: &str = "host";
+pub const HOST: &str = "host";
 
 /// What sessions are made with.
 pub struct Maker {
@@ -243,6 +243,7 @@ impl Maker {
                 cli: remains.cli.clone(),
                 walls: oci::Walls {
                     users: Some(Arc::new(users)),
+                    memory: Some(self.config.session.memory / 8 * 7),
                     strangers: true,
                 },
                 cgroup: remains.cgroup.clone(),

@@ -3,19 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::Query;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{Path, Query, State};
-use axum::response::{IntoResponse, Response};
-use http::StatusCode;
-use http::header::HeaderMap;
+use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::Hosted;
-use super::admission::is_welcome;
-use super::api::{SLOWEST, gone};
+use super::api::{SLOWEST, Visited};
 use super::session::Session;
 use super::terminal::{Frame, Input, clamp};
 
@@ -52,23 +48,10 @@ struct Size {
 
 /// Connects to a terminal of a session.
 pub async fn connect(
-    State(hosted): State<Arc<Hosted>>,
-    Path(id): Path<String>,
+    Visited(session): Visited,
     Query(Which { terminal }): Query<Which>,
-    headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    // Before anything is switched: a page of elsewhere gets no connection.
-    if !is_welcome(&headers, &hosted.config) {
-        return (
-            StatusCode::FORBIDDEN,
-            "pages of other origins may not use this\n",
-        )
-            .into_response();
-    }
-    let Some(session) = hosted.find(&id) else {
-        return gone(&hosted, &id);
-    };
     upgrade
         .max_message_size(MESSAGE)
         .max_frame_size(MESSAGE)

@@ -49,6 +49,26 @@ pub fn clamp(rows: u16, columns: u16) -> (u16, u16) {
     (rows.clamp(1, ROWS), columns.clamp(1, COLUMNS))
 }
 
+/// A visitor's process in the session's host.
+pub fn process_of_host(args: Vec<String>) -> ProcessSpec {
+    let env = [
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "TERM=xterm-256color",
+        "HOME=/root",
+        "USER=root",
+        "SHELL=/bin/sh",
+    ];
+    ProcessSpec {
+        args,
+        env: env.map(str::to_owned).into(),
+        cwd: "/root".into(),
+        capabilities: super::session::capabilities(),
+        no_new_privileges: true,
+        stdin: true,
+        ..ProcessSpec::default()
+    }
+}
+
 /// Starts a shell in the session's host; to be run on the engine's thread.
 ///
 /// # Errors
@@ -61,23 +81,10 @@ pub async fn shell(
     mut input: mpsc::Receiver<Input>,
 ) -> Result<(), RuntimeError> {
     let (rows, columns) = clamp(size.0, size.1);
-    let text = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     let process = ProcessSpec {
-        args: text(&["/bin/sh", "-l"]),
-        env: text(&[
-            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            "TERM=xterm-256color",
-            "HOME=/root",
-            "USER=root",
-            "SHELL=/bin/sh",
-        ]),
-        cwd: "/root".into(),
-        capabilities: super::session::capabilities(),
-        no_new_privileges: true,
         terminal: true,
         console_size: Some((rows, columns)),
-        stdin: true,
-        ..ProcessSpec::default()
+        ..process_of_host(vec!["/bin/sh".into(), "-l".into()])
     };
     let Spawned { process, stdio } = engine.ports().runtime.exec(host, process).await?;
     process.start().await?;

@@ -427,7 +427,8 @@ impl Runtime for OciRuntime {
     async fn update(&self, id: &str, limits: &ResourceLimits) -> Result<(), RuntimeError> {
         self.find(id)?;
         let file = self.bundle(id).join("resources.json");
-        let text = serde_json::to_vec(&spec::resources(limits)).unwrap_or_default();
+        let text =
+            serde_json::to_vec(&spec::new_limits(limits, &self.setup.walls)).unwrap_or_default();
         fs::write(&file, text).map_err(failed("resources.json"))?;
         let path = file.display().to_string();
         self.simple(&["update", "--resources", &path, id]).await

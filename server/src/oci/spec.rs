@@ -21,6 +21,9 @@ use super::seccomp;
 pub struct Walls {
     /// The user namespace that containers are in; without one their root is the host's, as with Docker.
     pub users: Option<Arc<Users>>,
+    /// Bytes of memory of one container at most. A little less than all of its session's, so that what fills it is ended
+    /// before its neighbours in the session are.
+    pub memory: Option<u64>,
     /// For strangers: nothing that weakens a container is done, whoever asks for it.
     pub strangers: bool,
 }
@@ -64,6 +67,19 @@ pub struct Surroundings<'a> {
 }
 
 impl Walls {
+    /// The limits of a container that asked for some.
+    fn limits(&self, asked: &ResourceLimits) -> ResourceLimits {
+        let Some(most) = self.memory else {
+            return asked.clone();
+        };
+        let within = |asked: Option<u64>| Some(asked.unwrap_or(most).min(most));
+        ResourceLimits {
+            memory: within(asked.memory),
+            memory_swap: within(asked.memory_swap),
+            ..asked.clone()
+        }
+    }
+
     /// The host's id of the containers' root.
     pub fn base(&self) -> u32 {
         self.users.as_ref().map_or(0, |users| users.base)
@@ -227,8 +243,17 @@ fn rlimit(limit: &Rlimit) -> Result<Value, RuntimeError> {
     }))
 }
 
+/// New limits of a container that runs.
+pub fn new_limits(asked: &ResourceLimits, walls: &Walls) -> Value {
+    let mut within = walls.limits(asked);
+    // What was not asked for stays as it is.
+    within.memory = within.memory.filter(|_| asked.memory.is_some());
+    within.memory_swap = within.memory_swap.filter(|_| asked.memory_swap.is_some());
+    resources(&within)
+}
+
 /// Limits as the runtime sets them.
-pub fn resources(limits: &ResourceLimits) -> Value {
+fn resources(limits: &ResourceLimits) -> Value {
     let mut document = serde_json::Map::new();
     let mut memory = serde_json::Map::new();
     if let Some(bytes) = limits.memory {
@@ -433,7 +458,7 @@ pub fn document(
     if walls.strangers {
         masked.extend(MASKED.map(str::to_owned));
     }
-    let mut limits = resources(&spec.limits);
+    let mut limits = resources(&walls.limits(&spec.limits));
     let (nodes, rules) = asked_devices(spec)?;
     limits["devices"] = devices(spec, walls);
     if let Some(list) = limits["devices"].as_array_mut() {

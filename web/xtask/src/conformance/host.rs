@@ -28,11 +28,34 @@ export SSL_CERT_FILE="$1/hub/cert.pem"
 /// What the look-alike needs beside root.
 const TOOLS: &[&str] = &["unshare", "docker-registry", "openssl", "python3", "ip"];
 
+/// Whose system calls the daemon's containers make.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kernel {
+    /// The emulated Linux's.
+    Emulated,
+    /// This machine's, by an OCI runtime.
+    Real,
+}
+
+impl Kernel {
+    /// Why containers can't be on it here.
+    pub fn missing(self) -> Option<&'static str> {
+        if self == Kernel::Emulated {
+            return None;
+        }
+        if !rustix::process::geteuid().is_root() {
+            return Some("containers on this machine's kernel need root");
+        }
+        (!["crun", "runc"].into_iter().any(sh::has)).then_some("neither crun nor runc is installed")
+    }
+}
+
 /// A daemon of ours on a socket of its own; ended when dropped, with what surrounds it.
 pub struct Daemon {
     child: Child,
     socket: PathBuf,
     log: PathBuf,
+    kernel: Kernel,
     /// A shell command that resets the registry before a scenario.
     pub reset: Option<String>,
 }
@@ -44,6 +67,14 @@ impl Daemon {
     /// # Errors
     /// When it does not listen within twenty seconds.
     pub fn start(env: &Env, work: &Path, base: Option<&Path>) -> Result<Daemon> {
+        Daemon::start_on(env, work, base, Kernel::Emulated)
+    }
+
+    /// As [`Daemon::start`], with containers on that kernel.
+    ///
+    /// # Errors
+    /// When it does not listen within twenty seconds.
+    pub fn start_on(env: &Env, work: &Path, base: Option<&Path>, kernel: Kernel) -> Result<Daemon> {
         // the path of a Unix socket must be short, and target/ may be deep
         let socket = std::env::temp_dir().join(format!("bottleship-{}.sock", std::process::id()));
         let _ = fs::remove_file(&socket);
@@ -55,6 +86,9 @@ impl Daemon {
                 .arg(format!("unix://{}", socket.display()))
                 .arg("--data")
                 .arg(work.join("data"));
+            if kernel == Kernel::Real {
+                command.args(["--runtime", "oci"]);
+            }
         };
         let mut command = if around {
             prepare(work)?;
@@ -76,6 +110,7 @@ impl Daemon {
             child,
             socket,
             log: log.clone(),
+            kernel,
             reset: None,
         };
         daemon.listening(&log)?;
@@ -144,6 +179,20 @@ impl Daemon {
         Ok(format!("tcp://127.0.0.1:{}", port.trim()))
     }
 
+    /// Containers on the real kernel outlive a daemon that is killed: this one takes them away itself.
+    fn ask_to_end(&mut self) {
+        if let Some(daemon) = i32::try_from(self.child.id())
+            .ok()
+            .and_then(rustix::process::Pid::from_raw)
+        {
+            let _ = rustix::process::kill_process(daemon, rustix::process::Signal::TERM);
+        }
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// The process.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -152,6 +201,9 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
+        if self.kernel == Kernel::Real {
+            self.ask_to_end();
+        }
         if let Ok(pid) = i32::try_from(self.child.id())
             && let Some(group) = rustix::process::Pid::from_raw(pid)
         {

@@ -32,6 +32,11 @@ const SUITES: &[Suite] = &[
         run: transcripts::oracle_ours,
     },
     Suite {
+        name: "oracle-oci",
+        about: "the real client against our daemon with containers on this machine's kernel (--runtime oci)",
+        run: transcripts::oracle_oci,
+    },
+    Suite {
         name: "scenarios-real",
         about: "tests/conformance/scenarios, the real client against our daemon",
         run: transcripts::own_real,

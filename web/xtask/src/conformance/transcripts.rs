@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::host::Daemon;
+use super::host::{Daemon, Kernel};
 use super::{Case, Env, Outcome, Part};
 use crate::sh;
 
@@ -25,22 +25,54 @@ enum Client {
 
 /// The oracle's scenarios with the real client.
 pub fn oracle_real(env: &Env) -> Result<Outcome> {
-    suite(env, "oracle-real", Client::Real, &env.shared.join("oracle"))
+    let scenarios = env.shared.join("oracle");
+    suite(
+        env,
+        "oracle-real",
+        Client::Real,
+        Kernel::Emulated,
+        &scenarios,
+    )
+}
+
+/// The oracle's scenarios with the real client, and containers on this machine's kernel.
+pub fn oracle_oci(env: &Env) -> Result<Outcome> {
+    let scenarios = env.shared.join("oracle");
+    suite(env, "oracle-oci", Client::Real, Kernel::Real, &scenarios)
 }
 
 /// The oracle's scenarios with our client.
 pub fn oracle_ours(env: &Env) -> Result<Outcome> {
-    suite(env, "oracle-ours", Client::Ours, &env.shared.join("oracle"))
+    let scenarios = env.shared.join("oracle");
+    suite(
+        env,
+        "oracle-ours",
+        Client::Ours,
+        Kernel::Emulated,
+        &scenarios,
+    )
 }
 
 /// Our scenarios with the real client.
 pub fn own_real(env: &Env) -> Result<Outcome> {
-    suite(env, "scenarios-real", Client::Real, &own())
+    suite(
+        env,
+        "scenarios-real",
+        Client::Real,
+        Kernel::Emulated,
+        &own(),
+    )
 }
 
 /// Our scenarios with our client.
 pub fn own_ours(env: &Env) -> Result<Outcome> {
-    suite(env, "scenarios-ours", Client::Ours, &own())
+    suite(
+        env,
+        "scenarios-ours",
+        Client::Ours,
+        Kernel::Emulated,
+        &own(),
+    )
 }
 
 fn own() -> PathBuf {
@@ -49,7 +81,10 @@ fn own() -> PathBuf {
 
 /// Runs the scenarios of `dir` against `dir`'s golden transcripts. What differs is run once more: a machine that is
 /// slow for a moment shows a container that has not started yet.
-fn suite(env: &Env, name: &str, client: Client, dir: &Path) -> Result<Outcome> {
+fn suite(env: &Env, name: &str, client: Client, kernel: Kernel, dir: &Path) -> Result<Outcome> {
+    if let Some(why) = kernel.missing() {
+        return Ok(Outcome::Skipped(why.to_owned()));
+    }
     if !dir.join("scenarios").is_dir() {
         return Ok(Outcome::Skipped(format!(
             "no scenarios in {}",
@@ -74,7 +109,7 @@ fn suite(env: &Env, name: &str, client: Client, dir: &Path) -> Result<Outcome> {
     if scenarios.is_empty() {
         return Ok(Outcome::Skipped("no scenario of that name".into()));
     }
-    let daemon = Daemon::start(env, &work, Some(&base))?;
+    let daemon = Daemon::start_on(env, &work, Some(&base), kernel)?;
     let run = Run {
         env,
         work: &work,
