@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import * as esbuild from 'esbuild';
 import { toAbsolute } from './js/branches.js';
@@ -83,11 +83,12 @@ const outputOf = (meta, entry) => {
   return relative(out, resolve(web, found[0])).replaceAll('\\', '/');
 };
 
+const lessonGlue = join(wasmDir, 'bottleship_web_lesson.js');
 const worker = await esbuild.build({
   ...common,
   splitting: true,
   entryPoints: ['js/worker.js'],
-  alias: { 'bottleship-wasm': glue, 'bottleship-lesson-wasm': join(wasmDir, 'bottleship_web_lesson.js') },
+  alias: { 'bottleship-wasm': glue, 'bottleship-lesson-wasm': lessonGlue },
   define: {
     BOTTLESHIP_WASM: beside(wasmName),
     BOTTLESHIP_WASM_SIZE: String(wasmName ? statSync(wasm).size : 0),
@@ -100,11 +101,13 @@ const workerName = outputOf(worker.metafile, 'js/worker.js');
 const page = await esbuild.build({
   ...common,
   splitting: true,
-  entryPoints: ['js/main.js', 'js/start.js', '../static/app.css'],
-  define: { BOTTLESHIP_WORKER: JSON.stringify(`./${workerName}`) },
+  entryPoints: ['js/main.js', 'js/start.js', 'js/class.js', '../static/app.css'],
+  alias: { 'bottleship-lesson-wasm': lessonGlue },
+  define: { BOTTLESHIP_LESSON_WASM: beside(lessonWasmName), BOTTLESHIP_WORKER: JSON.stringify(`./${workerName}`) },
 });
 const mainName = outputOf(page.metafile, 'js/main.js');
 const startName = outputOf(page.metafile, 'js/start.js');
+const classScript = outputOf(page.metafile, 'js/class.js');
 const cssName = outputOf(page.metafile, '../static/app.css');
 
 // For other pages: one file, at an address that stays.
@@ -131,7 +134,7 @@ while (queue.length) {
 }
 
 // static/ as it is, except the templates.
-const bundled = new Set(['index.html', 'app.css', 'guide.css', 'picture.css', 'tokens.css', 'ui.css']);
+const bundled = new Set(['index.html', 'class.html', 'app.css', 'guide.css', 'picture.css', 'tokens.css', 'ui.css']);
 const copied = [];
 /** @param {string} dir */
 const copy = (dir) => {
@@ -148,21 +151,27 @@ const copy = (dir) => {
 };
 copy('');
 
-// The lessons in their order: what their front matter's plain lines say.
-const lessons = [];
-const lessonsDir = join(root, 'static/lessons');
-for (const course of existsSync(lessonsDir) ? readdirSync(lessonsDir).sort() : []) {
-  if (!statSync(join(lessonsDir, course)).isDirectory()) continue;
-  for (const file of readdirSync(join(lessonsDir, course)).sort()) {
-    const name = /^\d+-([a-z\d-]+)\.md$/.exec(file)?.[1];
-    if (!name) continue;
-    const head = /^---\n([^]*?)\n---\n/.exec(readFileSync(join(lessonsDir, course, file), 'utf8'))?.[1] ?? '';
-    const say = (/** @type {string} */ key) => new RegExp(`^${key}: *(.*?) *$`, 'm').exec(head)?.[1].replace(/^(["'])(.*)\1$/, '$2') ?? '';
-    lessons.push({ name, path: `./lessons/${course}/${file}`, course, title: say('title'), summary: say('summary'), level: say('level'), minutes: Number(say('minutes')) });
+// What there is to learn, as its own parser reads it: the lessons in their order, and the drills by bank.
+const learning = await import(pathToFileURL(lessonGlue).href);
+if (lessonWasmName) learning.initSync({ module: readFileSync(join(out, lessonWasmName)) });
+/** @param {string} file @param {(source: string) => string} with_ */
+const heading = (file, with_) => {
+  try {
+    return JSON.parse(with_(readFileSync(join(root, 'static', file), 'utf8')));
+  } catch (error) {
+    throw new Error(`static/${file}: ${/** @type {Error} */ (error).message}`);
   }
+};
+const files = (/** @type {RegExp} */ pattern) => copied.filter((path) => pattern.test(path)).sort();
+const lessons = files(/^lessons\/[^/]+\/\d+-[a-z\d-]+\.md$/).map((path) => {
+  const [, course, name] = /** @type {RegExpExecArray} */ (/^lessons\/([^/]+)\/\d+-([a-z\d-]+)\.md$/.exec(path));
+  return { name, path: `./${path}`, course, ...heading(path, learning.lessonHeading) };
+});
+const drills = files(/^drills\/[^/]+\.yaml$/).map((path) => ({ path: `./${path}`, ...heading(path, learning.bankContents) }));
+for (const [dir, index] of /** @type {const} */ ([['lessons', lessons], ['drills', drills]])) {
+  mkdirSync(join(out, dir), { recursive: true });
+  writeFileSync(join(out, dir, 'index.json'), JSON.stringify(index));
 }
-mkdirSync(join(out, 'lessons'), { recursive: true });
-writeFileSync(join(out, 'lessons/index.json'), JSON.stringify(lessons));
 
 const preload = [
   // Runs as soon as it is there, whatever else is still on its way.
@@ -177,11 +186,15 @@ const html = readFileSync(join(root, 'static/index.html'), 'utf8')
   .replace('<!-- build:head -->', () => preload)
   .replace('<!-- build:main -->', () => `<script type="module" src="./${mainName}"></script>`);
 writeFileSync(join(out, 'index.html'), html);
+const classHtml = readFileSync(join(root, 'static/class.html'), 'utf8')
+  .replace('<!-- build:head -->', () => `<link rel="stylesheet" href="./${cssName}">`)
+  .replace('<!-- build:main -->', () => `<script type="module" src="./${classScript}"></script>`);
+writeFileSync(join(out, 'class.html'), classHtml);
 // A server that has origins for previews answers this itself.
 writeFileSync(join(out, 'previews.json'), '{}\n');
 
 const built = [worker, page, headless].flatMap((result) => Object.keys(result.metafile.outputs)).map((k) => relative(out, resolve(web, k)).replaceAll('\\', '/'));
-const precache = [...new Set([...built, ...copied.filter((c) => /^(icons\/|manifest)/.test(c)), ...[wasmName, lessonWasmName, hostName].filter(Boolean), 'index.html'])].sort();
+const precache = [...new Set([...built, ...copied.filter((c) => /^(icons\/|manifest)/.test(c)), ...[wasmName, lessonWasmName, hostName].filter(Boolean), 'index.html', 'class.html', 'theme.js'])].sort();
 const list = precache.map((path) => ({ path, hash: digest(readFileSync(join(out, path))) }));
 const version = digest(JSON.stringify(list));
 const sw = await esbuild.build({

@@ -1,6 +1,7 @@
 // The host's files: a tree, and an editor on the one that is open.
 import { announce } from './announce.js';
 import { ask, askLine } from './dialog.js';
+import { download } from './download.js';
 import { fill, h, icon } from './dom.js';
 import { quote, size } from './units.js';
 
@@ -25,13 +26,6 @@ function pathProblem(value) {
   if (value.endsWith('/')) return 'The name is missing.';
   if (value.includes('\0') || value.split('/').some((p) => p.length > 255)) return 'That is not a file name.';
   return '';
-}
-
-/** Offers bytes as a download. @param {string} name @param {BlobPart[]} parts */
-export function download(name, parts) {
-  const url = URL.createObjectURL(new Blob(parts, { type: 'application/octet-stream' }));
-  h('a', { href: url, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
 export class Files {

@@ -1,6 +1,8 @@
 // A lesson in the worker. It is in a wasm module of its own, fetched when the first lesson is opened; the engine's module
 // only has what it looks at. So going back in time, which exchanges the engine's memory, leaves the learner's progress.
 
+import { lessonModule } from './lessonmodule.js';
+
 /**
  * @typedef {object} World the engine's class BottleshipWorld
  * @property {() => string} commands
@@ -10,23 +12,8 @@
  * @property {(world: World) => Promise<string>} evaluate @property {(task: string) => string | undefined} hint
  * @property {(task: string) => string | undefined} solution @property {(task: string) => boolean} skip
  * @property {(quiz: number, chosen: Uint32Array) => string} answer @property {() => string} progress
- *
- * @typedef {typeof import('bottleship-lesson-wasm')} LessonModule
+ * @property {() => string | undefined} drill of a drill, what is shown beside its text
  */
-
-/** @type {Promise<LessonModule> | null} */
-let module = null;
-
-/** The lessons' module, fetched once. @returns {Promise<LessonModule>} */
-export function lessonModule() {
-  module ??= import('bottleship-lesson-wasm').then(async (loaded) => {
-    await loaded.default({ module_or_path: new URL(BOTTLESHIP_LESSON_WASM, import.meta.url) });
-    return loaded;
-  });
-  // Without a network now, it may be there at the next try.
-  module.catch(() => (module = null));
-  return module;
-}
 
 export class LessonHost {
   /** @type {Lesson | null} */ #lesson = null;
@@ -49,7 +36,13 @@ export class LessonHost {
       const [source, seed, translation, progress] = args;
       this.#lesson = null;
       const { BottleshipLesson } = await lessonModule();
-      this.#lesson = /** @type {any} */ (BottleshipLesson).load(source, seed, translation ?? undefined, progress || undefined);
+      this.#lesson = BottleshipLesson.load(source, seed, translation ?? undefined, progress || undefined);
+    }
+    if (verb === 'draw') {
+      const [bank, id, seed] = args;
+      this.#lesson = null;
+      const { BottleshipLesson } = await lessonModule();
+      this.#lesson = BottleshipLesson.draw(bank, id, seed);
     }
     const lesson = this.#lesson;
     if (!lesson) throw new Error('no lesson is open');
@@ -57,6 +50,8 @@ export class LessonHost {
     switch (verb) {
       case 'load':
         return { model: JSON.parse(lesson.model()), state: state() };
+      case 'draw':
+        return { model: JSON.parse(lesson.model()), state: state(), drill: JSON.parse(lesson.drill() ?? 'null') };
       case 'start':
         await lesson.start(this.#world);
         return state();
@@ -74,8 +69,6 @@ export class LessonHost {
         return { reply: JSON.parse(lesson.answer(args[0], Uint32Array.from(args[1]))), state: state() };
       case 'commands':
         return JSON.parse(this.#world.commands());
-      case 'note':
-        return undefined;
       default:
         throw new Error(`a lesson has no ${verb}`);
     }

@@ -4,7 +4,7 @@ import { createApi } from './bottleship.js';
 import { ask } from './dialog.js';
 import { fill, h, icon, must } from './dom.js';
 import { Explainer } from './explain.js';
-import { asked } from './guide/address.js';
+import { asked, practising } from './guide/address.js';
 import { embedded, listen } from './guide/embedded.js';
 import { Host } from './host.js';
 import * as settings from './settings.js';
@@ -21,6 +21,7 @@ const TRY = ['docker run hello-world', 'docker run -it --rm busybox sh', 'docker
 
 document.documentElement.toggleAttribute('data-embed', embedded());
 const host = new Host();
+const stores = typeof indexedDB === 'object' && !!indexedDB;
 let store = firstStore;
 /** @type {Picture | null} */
 let picture = null;
@@ -40,9 +41,10 @@ const timeline = new Timeline(host, terminals, {
   store: () => store,
   start: (options) => start(options),
   travelled: () => picture?.travelled(),
-  commandEnded: () => {
+  commandBegan: (command) => void guide?.then((g) => g.commandBegan(command)),
+  commandEnded: (command) => {
     picture?.hostView.settled();
-    void guide?.then((g) => g.commandEnded());
+    void guide?.then((g) => g.commandEnded(command));
   },
 });
 terminals.added = (tab) => timeline.follow(tab);
@@ -69,7 +71,7 @@ host.on('state', ({ state, message, kept }) => {
   if (state === 'ready') {
     terminals.ready();
     announce('The Docker host is ready.');
-    fill(notice, kept || embedded() ? null : h('div.banner.warn', null, icon('warn'), h('span.grow', null, h('b', null, 'Nothing is kept. '), 'This browser refuses storage, so the host is empty again after a reload.')));
+    fill(notice, kept || embedded() || practising() ? null : h('div.banner.warn', null, icon('warn'), h('span.grow', null, h('b', null, 'Nothing is kept. '), 'This browser refuses storage, so the host is empty again after a reload.')));
     void navigator.storage?.persist?.().catch(() => false);
   } else if (state === 'stopped') terminals.lost('The host has stopped. Nothing typed here can run until it starts again.');
   else if (state === 'lost' || state === 'taken') terminals.lost('The host is open in another tab.');
@@ -144,7 +146,7 @@ async function empty() {
 async function exportAll() {
   try {
     const data = await host.call('export');
-    const { download } = await import('./files.js');
+    const { download } = await import('./download.js');
     download('bottleship-host.tar', [/** @type {BlobPart} */ (data)]);
   } catch (error) {
     announce(`The host can't be saved: ${/** @type {Error} */ (error).message}`, 'assertive');
@@ -160,7 +162,7 @@ function openGuide() {
       type,
       start: (into) => {
         terminals.lost('');
-        start({ store: store && into });
+        start({ store: stores ? into : '' });
       },
       empty,
       refit: () => terminals.refit(),
@@ -172,7 +174,7 @@ function openGuide() {
   });
   return guide;
 }
-if (asked() !== null) void openGuide();
+if (asked() !== null || practising() !== null) void openGuide();
 
 // The picture, once the terminal stands ----------------------------------------------------------------------------------
 

@@ -43,13 +43,14 @@ export class Timeline {
 
   /**
    * @param {Host} host @param {Terminals} terminals
-   * @param {{ store: () => string, start: (options: { store: string }) => void, travelled: () => void, commandEnded: () => void }} page
+   * @param {{ store: () => string, start: (options: { store: string }) => void, travelled: () => void, commandBegan: (command: string) => void, commandEnded: (command: string) => void }} page
    */
   constructor(host, terminals, page) {
     this.host = host;
     this.terminals = terminals;
     this.page = page;
     this.commands = new Commands();
+    this.commands.began = (command) => this.page.commandBegan(command);
     this.commands.ended = (command, tab) => this.#prompt(command, tab);
     const button = (/** @type {import('./dom.js').IconName} */ mark, /** @type {string} */ name, /** @type {() => void} */ act) => h('button.btn.ghost.icon.sm', { 'aria-label': name, title: name, disabled: true, onclick: act }, icon(mark));
     this.undoButton = button('undo', 'Undo the last command', () => void this.undo());
@@ -108,7 +109,7 @@ export class Timeline {
   #prompt(command, _tab) {
     if (this.#travelling) return;
     if (command) this.#ended.push({ run: command });
-    if (command) this.page.commandEnded();
+    if (command) this.page.commandEnded(command);
     void this.#keep().then(() => {
       const waiting = this.#waiting;
       if (!waiting || !waiting.fits(command)) return;

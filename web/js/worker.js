@@ -186,7 +186,6 @@ async function go(id) {
 async function storable() {
   try {
     await indexedDB.databases?.();
-    await navigator.locks?.request('bottleship?', { ifAvailable: true }, () => {});
     return true;
   } catch {
     return false;
@@ -197,12 +196,17 @@ async function storable() {
 async function boot({ store: wanted, steal, site, kept }) {
   // On their way while the store's lock is taken.
   const parts = load(site, kept ? null : (loaded) => post({ t: 'event', name: 'loading', detail: { loaded, total: BOTTLESHIP_WASM_SIZE } }));
-  const store = wanted && (await storable()) ? wanted : '';
+  let store = wanted && (await storable()) ? wanted : '';
   post({ t: 'state', state: 'starting' });
-  storeName = store;
   try {
+    // Where storage is refused, so are locks.
+    let free = await lock(store, steal).catch((error) => {
+      if (error.name !== 'SecurityError') throw error;
+      store = '';
+      return true;
+    });
+    storeName = store;
     // Another tab's worker that is just ending gives its lock back in a moment.
-    let free = await lock(store, steal);
     for (let tries = 0; !free && tries < 4; tries++) {
       await new Promise((resolve) => setTimeout(resolve, 60));
       free = await lock(store, false);

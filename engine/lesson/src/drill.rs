@@ -18,11 +18,11 @@
 //! wrong: docker network connect bridge web
 //! ```
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::check::{Check, Entry};
+use crate::check::Check;
 use crate::error::{LessonError, Result};
-use crate::lesson::{Exercise, Hint, Level, Setup, Wrong};
+use crate::lesson::{Exercise, Hint, Lesson, Level, Setup, Task, Wrong};
 use crate::markdown::{self, Block, Inline};
 use crate::variant::{self, Seed, Variable};
 use crate::yaml;
@@ -43,18 +43,24 @@ pub struct Bank {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Source {
     id: String,
+    title: String,
     level: Level,
+    seconds: u32,
     text: String,
     line: u32,
 }
 
 /// What a list of drills shows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listed {
     /// `topic/id`.
     pub id: String,
     pub topic: String,
+    /// Its title, as text.
+    pub title: String,
     pub level: Level,
+    /// How long one who knows takes.
+    pub seconds: u32,
 }
 
 /// A drill, with its variables filled in.
@@ -75,7 +81,7 @@ pub struct Drill {
     pub hints: Vec<Hint>,
     pub solution: String,
     pub wrong: Vec<Wrong>,
-    /// The `docker` commands of the solution: what a good player needs.
+    /// The commands of the solution, as [`commands`] counts them: what a good player needs.
     pub par: u32,
     pub variables: Vec<Variable>,
 }
@@ -139,7 +145,9 @@ impl Bank {
             }
             bank.sources.push(Source {
                 id: drill.id,
+                title: markdown::plain(&drill.title),
                 level: drill.level,
+                seconds: drill.seconds,
                 text,
                 line,
             });
@@ -152,7 +160,9 @@ impl Bank {
         let listed = |source: &Source| Listed {
             id: source.id.clone(),
             topic: self.topic.clone(),
+            title: source.title.clone(),
             level: source.level,
+            seconds: source.seconds,
         };
         self.sources.iter().map(listed).collect()
     }
@@ -214,7 +224,7 @@ fn read(topic: &str, source: &str, line: u32, seed: &Seed) -> Result<Drill> {
         seconds: u32::try_from(seconds).unwrap_or_default(),
         start,
         blocks: markdown::parse(&text.text("text")?, text_line)?.blocks,
-        par: par.map_or_else(|| count_docker(&exercise.solution), |par| par as u32),
+        par: par.map_or_else(|| commands(&exercise.solution), |par| par as u32),
         checks: exercise.checks,
         hints: exercise.hints,
         solution: exercise.solution,
@@ -223,13 +233,109 @@ fn read(topic: &str, source: &str, line: u32, seed: &Seed) -> Result<Drill> {
     })
 }
 
-/// How often `docker` is called in lines of a shell.
-fn count_docker(script: &str) -> u32 {
-    let words = script.split(|c: char| c.is_whitespace() || "$(|;&`".contains(c));
-    words.filter(|word| *word == "docker").count() as u32
+/// The commands in lines of a shell: what stands between line ends, `;`, `&&`, `||` and `&`. A pipeline is one, and
+/// what stands in quotes or in `$(…)` belongs to the command around it. Words that only build (`done`, `fi`) are none.
+pub fn commands(script: &str) -> u32 {
+    const BEFORE: [&str; 8] = ["do", "then", "else", "{", "if", "while", "until", "!"];
+    const ALONE: [&str; 5] = ["done", "fi", "esac", "}", "for"];
+    let is_one = |part: &&String| {
+        let mut words = part.split_whitespace();
+        let first = words.find(|word| !BEFORE.contains(word));
+        first.is_some_and(|word| !ALONE.contains(&word))
+    };
+    let count = parts(script).iter().filter(is_one).count();
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
+/// What stands between a shell's separators, without comments.
+fn parts(script: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let (mut quote, mut depth, mut escaped, mut comment) = (None, 0_u32, false, false);
+    let mut before = '\n';
+    for c in script.chars() {
+        let mut separates = false;
+        if comment {
+            comment = c != '\n';
+            separates = !comment;
+        } else if escaped {
+            escaped = false;
+        } else if c == '\\' && quote != Some('\'') {
+            escaped = true;
+        } else if quote == Some(c) {
+            quote = None;
+        } else if quote.is_none() {
+            match c {
+                '\'' | '"' => quote = Some(c),
+                '(' if depth > 0 || before == '$' => depth = depth.saturating_add(1),
+                ')' => depth = depth.saturating_sub(1),
+                '#' if depth == 0 && before.is_whitespace() => comment = true,
+                // `2>&1` is a redirection.
+                ';' | '\n' => separates = depth == 0,
+                '&' => separates = depth == 0 && before != '>',
+                '|' => separates = depth == 0 && before == '|',
+                _ => {}
+            }
+        }
+        match parts.last_mut() {
+            _ if separates => parts.push(String::new()),
+            Some(part) if !comment => part.push(if c == '\n' { ' ' } else { c }),
+            _ => {}
+        }
+        before = c;
+    }
+    parts
+}
+
+/// Command golf: how many commands were entered, and how many that is more than the solution has.
+pub fn golf(lines: &[String], par: u32) -> (u32, i64) {
+    let entered = lines.iter().map(|line| commands(line)).sum();
+    (entered, i64::from(entered) - i64::from(par))
+}
+
+/// The drills of a day: one of each level, the same everywhere. `date` is written as 2026-11-24.
+pub fn daily(all: &[Listed], date: &str) -> Vec<String> {
+    let seed = Seed::new(date);
+    let levels = [Level::Beginner, Level::Intermediate, Level::Advanced];
+    let pick = |level: Level| {
+        let mut of: Vec<&Listed> = all.iter().filter(|drill| drill.level == level).collect();
+        of.sort_by(|a, b| a.id.cmp(&b.id));
+        let at = seed.pick(&format!("daily {level:?}"), of.len() as u64);
+        of.get(usize::try_from(at).unwrap_or_default())
+            .map(|drill| drill.id.clone())
+    };
+    levels.into_iter().filter_map(pick).collect()
+}
+
+/// The id of a drill's only task.
+const TASK: &str = "drill";
+
 impl Drill {
+    /// The drill as a lesson of one task, so that it is taken as lessons are.
+    pub fn lesson(&self) -> Lesson {
+        Lesson {
+            title: markdown::plain(&self.title),
+            summary: String::new(),
+            level: self.level,
+            minutes: self.seconds.div_ceil(60),
+            lang: "en".into(),
+            start: self.start.clone(),
+            tasks: vec![Task {
+                id: TASK.into(),
+                line: self.line,
+                title: self.title.clone(),
+                points: 1,
+                needs: Vec::new(),
+                checks: self.checks.clone(),
+                hints: self.hints.clone(),
+                solution: self.solution.clone(),
+                wrong: self.wrong.clone(),
+            }],
+            variables: self.variables.clone(),
+            blocks: self.blocks.clone(),
+            quizzes: Vec::new(),
+        }
+    }
+
     /// What a page shows.
     pub fn model(&self) -> DrillModel<'_> {
         DrillModel {
@@ -250,25 +356,6 @@ impl Drill {
     }
 }
 
-/// Command golf: how many `docker` commands were entered, beside how many the solution has.
-pub fn golf(entries: &[Entry], par: u32) -> i64 {
-    entries.len() as i64 - i64::from(par)
-}
-
-/// The drills of a day: one of each level, the same everywhere. `date` is written as 2026-11-24.
-pub fn daily(all: &[Listed], date: &str) -> Vec<String> {
-    let seed = Seed::new(date);
-    let levels = [Level::Beginner, Level::Intermediate, Level::Advanced];
-    let pick = |level: Level| {
-        let mut of: Vec<&Listed> = all.iter().filter(|drill| drill.level == level).collect();
-        of.sort_by(|a, b| a.id.cmp(&b.id));
-        let at = seed.pick(&format!("daily {level:?}"), of.len() as u64);
-        of.get(usize::try_from(at).unwrap_or_default())
-            .map(|drill| drill.id.clone())
-    };
-    levels.into_iter().filter_map(pick).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -286,11 +373,42 @@ mod tests {
             .map(|n| markdown::plain(&drill("images/pull", &n.to_string()).title))
             .collect();
         assert_eq!(titles.len(), 3);
-        assert_eq!(drill("images/rm", "").par, 2);
+        assert_eq!(drill("images/rm", "").par, 1);
+        let lesson = drill("images/pull", "").lesson();
+        assert_eq!(
+            (lesson.tasks.len(), lesson.title.starts_with("Pull ")),
+            (1, true)
+        );
         assert!(bank.drill("images/x", &Seed::default()).is_none());
         let json = serde_json::to_string(&drill("images/pull", "").model()).unwrap();
         assert!(json.contains("goals") && !json.contains("docker pull"));
-        assert_eq!(golf(&vec![Entry::default(); 3], 2), 1);
+    }
+
+    #[test]
+    fn commands_are_counted_as_a_shell_sees_them() {
+        for (line, count) in [
+            ("docker ps", 1),
+            ("", 0),
+            ("  # nothing", 0),
+            (
+                "docker rm $(docker ps -aq; true) && docker ps || echo 'a; b' \"c && d\"",
+                3,
+            ),
+            ("docker ps | grep x | wc -l", 1),
+            ("docker run x 2>&1 & wait", 2),
+            ("docker run \\\n  x", 1),
+            ("for i in 1 2; do docker run x; done", 1),
+            ("if docker ps; then docker rm x; else true; fi", 3),
+            ("echo a#b; echo c # d; e", 2),
+            ("a\n\nb\n", 2),
+            ("echo $((1 + 2)); b", 2),
+            ("'unclosed ; x", 1),
+            (")))((($($(", 1),
+        ] {
+            assert_eq!(commands(line), count, "{line}");
+        }
+        let lines = ["docker ps", "docker rm a; docker rm b"].map(String::from);
+        assert_eq!(golf(&lines, 2), (3, 1));
     }
 
     #[test]
@@ -318,7 +436,9 @@ mod tests {
         let listed = |n: usize, level| Listed {
             id: format!("t/{n}"),
             topic: "t".into(),
+            title: String::new(),
             level,
+            seconds: 60,
         };
         let mut all: Vec<Listed> = (0..20).map(|n| listed(n, Level::Beginner)).collect();
         all.extend((20..40).map(|n| listed(n, Level::Advanced)));

@@ -17,7 +17,7 @@ const MAX_TASKS: usize = 40;
 const MAX_TEXT: usize = 16 << 10;
 
 /// How much a learner should know.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
     #[default]

@@ -37,15 +37,16 @@ mod variant;
 mod yaml;
 
 pub use check::{Check, Entry, FileState, Outcome, Output, World, WorldError};
-pub use drill::{Bank, Drill, DrillModel, Listed, MAX_BANK, daily, golf};
+pub use drill::{Bank, Drill, DrillModel, Listed, MAX_BANK, commands, daily, golf};
 pub use error::LessonError;
 pub use fence::Fence;
 pub use lesson::{Hint, Lesson, Level, MAX_LESSON, Setup, Task, Wrong, save_script};
 pub use markdown::{Answer, Block, Inline, Quiz, plain};
 pub use model::{Model, ModelTask};
-pub use report::{HandedIn, csv, html};
+pub use report::{Cell, Class, LessonReport, MAX_FILES, Refused, Report, Row, TaskEnd};
 pub use result::{
-    LessonResult, MAX_RESULT, ResultError, ResultPayload, Signed, read_result, write_result,
+    ClassCode, LessonResult, MAX_RESULT, ResultError, ResultPayload, Signed, read_result,
+    write_result,
 };
 pub use schedule::{Attempt, Card, Deck};
 pub use session::{

@@ -144,16 +144,29 @@ impl LessonResult {
     }
 }
 
-fn mac(code: &str) -> Hmac<Sha256> {
-    let key = pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(code.as_bytes(), SALT, ROUNDS);
-    Hmac::new_from_slice(&key).expect("HMAC takes keys of any length")
+/// A class's code as a key. Making one takes long on purpose; a class needs one.
+pub struct ClassCode([u8; 32]);
+
+impl ClassCode {
+    /// Derives the key.
+    pub fn new(code: &str) -> ClassCode {
+        ClassCode(pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(
+            code.as_bytes(),
+            SALT,
+            ROUNDS,
+        ))
+    }
+
+    fn mac(&self) -> Hmac<Sha256> {
+        Hmac::new_from_slice(&self.0).expect("HMAC takes keys of any length")
+    }
 }
 
 /// Writes a result file; with a class's code, signed.
-pub fn write_result(payload: &ResultPayload, code: Option<&str>) -> String {
+pub fn write_result(payload: &ResultPayload, code: Option<&ClassCode>) -> String {
     let payload = serde_json::to_string(payload).expect("it has only texts and numbers");
     let signature = code.map(|code| {
-        let signature = mac(code).chain_update(payload.as_bytes()).finalize();
+        let signature = code.mac().chain_update(payload.as_bytes()).finalize();
         STANDARD.encode(signature.into_bytes())
     });
     let file = File {
@@ -168,7 +181,10 @@ pub fn write_result(payload: &ResultPayload, code: Option<&str>) -> String {
 ///
 /// # Errors
 /// When it is none, or larger than anyone's can be.
-pub fn read_result(text: &str, code: Option<&str>) -> Result<(ResultPayload, Signed), ResultError> {
+pub fn read_result(
+    text: &str,
+    code: Option<&ClassCode>,
+) -> Result<(ResultPayload, Signed), ResultError> {
     let refuse = |message: String| Err(ResultError(message));
     if text.len() > MAX_RESULT {
         return refuse(format!(
@@ -184,7 +200,7 @@ pub fn read_result(text: &str, code: Option<&str>) -> Result<(ResultPayload, Sig
     let signed = match (code, &file.signature) {
         (Some(code), Some(signature)) => {
             let good = STANDARD.decode(signature).is_ok_and(|signature| {
-                mac(code)
+                code.mac()
                     .chain_update(file.payload.as_bytes())
                     .verify_slice(&signature)
                     .is_ok()
@@ -227,6 +243,10 @@ pub fn read_result(text: &str, code: Option<&str>) -> Result<(ResultPayload, Sig
 mod tests {
     use super::*;
 
+    fn code(code: &str) -> ClassCode {
+        ClassCode::new(code)
+    }
+
     fn event(at: u64, what: What, of: &str) -> Event {
         Event {
             at,
@@ -257,24 +277,24 @@ mod tests {
 
     #[test]
     fn a_signature_is_of_the_text_and_the_code() {
-        let text = write_result(&payload(), Some("harbour-27"));
+        let text = write_result(&payload(), Some(&code("harbour-27")));
         assert_eq!(
-            read_result(&text, Some("harbour-27")).unwrap(),
+            read_result(&text, Some(&code("harbour-27"))).unwrap(),
             (payload(), Signed::Good)
         );
         assert_eq!(
-            read_result(&text, Some("harbour-28")).unwrap().1,
+            read_result(&text, Some(&code("harbour-28"))).unwrap().1,
             Signed::Bad
         );
         assert_eq!(read_result(&text, None).unwrap().1, Signed::Unknown);
         let forged = text.replace("Amara", "Ben");
         assert_eq!(
-            read_result(&forged, Some("harbour-27")).unwrap().1,
+            read_result(&forged, Some(&code("harbour-27"))).unwrap().1,
             Signed::Bad
         );
         let plain = write_result(&payload(), None);
         assert_eq!(
-            read_result(&plain, Some("harbour-27")).unwrap().1,
+            read_result(&plain, Some(&code("harbour-27"))).unwrap().1,
             Signed::Unknown
         );
     }
@@ -292,7 +312,8 @@ mod tests {
 
     #[test]
     fn hostile_files_are_refused() {
-        let refused = |text: &str| read_result(text, Some("x")).unwrap_err().0;
+        let key = code("x");
+        let refused = |text: &str| read_result(text, Some(&key)).unwrap_err().0;
         assert!(refused(&"x".repeat(MAX_RESULT + 1)).contains("at most"));
         assert!(refused("{}").contains("no result file"));
         assert!(refused(&"[".repeat(500_000)).contains("no result file"));

@@ -1,10 +1,10 @@
 //! `bottleship class`: what learners handed in.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use bottleship_engine::lesson::format::{HandedIn, MAX_RESULT, csv, html, read_result};
+use bottleship_engine::lesson::format;
 use clap::{Args, Subcommand};
 
 #[derive(Args)]
@@ -40,32 +40,27 @@ impl Class {
             csv: table,
             html: page,
         } = self.command;
-        let mut class = Vec::new();
-        let mut refused = 0;
+        let mut class = format::Class::new(code.as_deref());
         for path in &files {
-            match hand_in(path, code.as_deref()) {
-                Ok(result) => class.push(result),
-                Err(error) => {
-                    refused += 1;
-                    eprintln!("{}: {error:#}", path.display());
-                }
-            }
+            hand_in(&mut class, path);
+        }
+        for refused in class.refused() {
+            eprintln!("{}: {}", refused.file, refused.reason);
         }
         if class.is_empty() {
             bail!("no file could be read");
         }
-        class.sort_by(|a, b| a.payload.learner.cmp(&b.payload.learner));
         if table.as_os_str() == "-" {
-            print!("{}", csv(&class));
+            print!("{}", class.csv());
         } else {
-            std::fs::write(&table, csv(&class))
+            std::fs::write(&table, class.csv())
                 .with_context(|| format!("can't write {}", table.display()))?;
         }
         if let Some(page) = page {
-            std::fs::write(&page, html(&class))
+            std::fs::write(&page, class.html())
                 .with_context(|| format!("can't write {}", page.display()))?;
         }
-        Ok(if refused == 0 {
+        Ok(if class.refused().is_empty() {
             ExitCode::SUCCESS
         } else {
             ExitCode::FAILURE
@@ -73,16 +68,16 @@ impl Class {
     }
 }
 
-fn hand_in(path: &std::path::Path, code: Option<&str>) -> Result<HandedIn> {
+fn hand_in(class: &mut format::Class, path: &Path) {
+    let file = path.display().to_string();
     // A hostile file is not read into memory first.
-    let bytes = std::fs::metadata(path)?.len();
-    if bytes > MAX_RESULT as u64 {
-        bail!("it has {bytes} bytes; a result has at most {MAX_RESULT}");
+    let text = match std::fs::metadata(path) {
+        Ok(about) if class.too_large(&file, about.len()) => return,
+        Ok(_) => std::fs::read_to_string(path),
+        Err(error) => Err(error),
+    };
+    match text {
+        Ok(text) => class.add(&file, &text),
+        Err(error) => class.refuse(&file, &error.to_string()),
     }
-    let (payload, signed) = read_result(&std::fs::read_to_string(path)?, code)?;
-    Ok(HandedIn {
-        file: path.display().to_string(),
-        payload,
-        signed,
-    })
 }

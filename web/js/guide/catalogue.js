@@ -45,6 +45,7 @@ export async function drawCatalogue(into, open) {
     h('p.read', null, 'Each takes a few minutes, on a Docker host of its own in this tab. Tasks tick themselves when the host is as they ask, however you got there.'),
     first ? h('p', null, h('button.btn.pri', { onclick: () => open(first.name) }, first === all[0] ? 'Start with the first' : `Go on: ${first.title}`)) : null,
     h('ol.entries', null, all.map(item)),
+    h('p.s13.t2', null, 'For teachers: ', h('a', { href: './class.html' }, 'what a class handed in'), '.'),
   );
 }
 

@@ -1,15 +1,19 @@
 // The guide: the pane beside the picture with the list of lessons, or one of them.
 import { fill, h, icon, must } from '../dom.js';
-import { asked, store } from './address.js';
+import { asked, askedSeed, practising, store } from './address.js';
 import * as author from './author.js';
 import { embedded } from './embedded.js';
 import { catalogue, drawCatalogue } from './catalogue.js';
 import { LessonView } from './lesson.js';
+import { Practice } from './practice.js';
+import { saveResults } from './results.js';
 
 /** @import { Host } from '../host.js' */
 
 export class Guide {
   /** @type {LessonView | null} */ #lesson = null;
+  /** @type {Practice | null} */ #practice = null;
+  /** Whether the host belongs to a lesson or a drill. */ #own = false;
   #fresh = false;
 
   /**
@@ -24,8 +28,10 @@ export class Guide {
     this.element = h('section.pane.guide', { id: 'guide', 'aria-label': 'Lesson', hidden: true });
     this.strip = h('div.strip-slot', null);
     this.strip.addEventListener('click', () => this.drawer(true));
+    const tab = (/** @type {'lesson' | 'practice'} */ kind, /** @type {string} */ name) => h('button', { dataset: { kind }, onclick: () => this.go('', kind) }, name);
+    this.tabs = h('nav.tabs', { 'aria-label': 'Guide' }, tab('lesson', 'Lessons'), tab('practice', 'Practice'));
     this.element.append(
-      h('div.phead', null, h('h2', null, 'Lessons'), h('span.grow', null), h('button.btn.ghost.sm', { onclick: () => this.go('') }, icon('list', 14), 'All lessons'), h('button.btn.ghost.icon.sm', { 'aria-label': 'Close the lessons', title: 'Close the lessons', onclick: () => (document.documentElement.hasAttribute('data-drawer') && this.#lesson ? this.drawer(false) : this.close()) }, icon('close', 14))),
+      h('div.phead', null, this.tabs, h('span.grow', null), h('button.btn.ghost.sm', { onclick: () => void saveResults() }, icon('save', 14), 'Save my results'), h('button.btn.ghost.icon.sm', { 'aria-label': 'Close the lessons', title: 'Close the lessons', onclick: () => (document.documentElement.hasAttribute('data-drawer') && this.#lesson ? this.drawer(false) : this.close()) }, icon('close', 14))),
       this.notes,
       this.body,
     );
@@ -36,16 +42,21 @@ export class Guide {
     host.on('state', ({ state, fresh }) => {
       if (state !== 'ready') return;
       this.#fresh = !!fresh;
-      if (this.#lesson) void this.#lesson.open();
+      void this.#taken?.open();
     });
-    host.on('docker', () => this.#lesson?.touched());
-    host.on('wrote', () => this.#lesson?.touched());
+    host.on('docker', () => this.#taken?.touched());
+    host.on('wrote', () => this.#taken?.touched());
     addEventListener('popstate', () => void this.#show());
+  }
+
+  /** What is being done on the host. */
+  get #taken() {
+    return this.#lesson ?? this.#practice?.drill ?? null;
   }
 
   /** Shows what the address asks for, once the host starts. */
   async opened() {
-    if (asked() !== null) await this.#show(true);
+    if (asked() !== null || practising() !== null) await this.#show(true);
   }
 
   /** Where the window is narrow, the guide lies over the desk. @param {boolean} out */
@@ -54,15 +65,22 @@ export class Guide {
     if (out) requestAnimationFrame(() => /** @type {HTMLElement | null} */ (this.body.querySelector('.lesson'))?.focus());
   }
 
-  /** A command has ended. */
-  commandEnded() {
-    void this.#lesson?.look();
+  /** A command runs. @param {string} command */
+  commandBegan(command) {
+    this.#practice?.drill?.commandBegan(command);
   }
 
-  /** Opens a lesson, or the list. @param {string} name */
-  go(name) {
+  /** A command has ended. @param {string} command */
+  commandEnded(command) {
+    this.#taken?.commandEnded(command);
+  }
+
+  /** Opens a lesson or a drill, or the list of them. @param {string} name @param {'lesson' | 'practice'} [kind] @param {string} [seed] of a drill */
+  go(name, kind = 'lesson', seed) {
     const url = new URL(location.href);
-    url.searchParams.set('lesson', name);
+    for (const other of ['lesson', 'practice', 'seed']) url.searchParams.delete(other);
+    url.searchParams.set(kind, name);
+    if (seed) url.searchParams.set('seed', seed);
     url.hash = '';
     history.pushState(null, '', url);
     void this.#show();
@@ -71,7 +89,7 @@ export class Guide {
   /** Back to the playground. */
   close() {
     const url = new URL(location.href);
-    url.searchParams.delete('lesson');
+    for (const kind of ['lesson', 'practice', 'seed']) url.searchParams.delete(kind);
     history.pushState(null, '', url);
     void this.#show();
   }
@@ -86,16 +104,26 @@ export class Guide {
   /** @param {boolean} [booted] whether the host of the address is starting already */
   async #show(booted = false) {
     const name = asked();
-    const was = this.#lesson;
+    const drill = practising();
+    const open = name !== null || drill !== null;
+    const own = this.#own;
+    this.#own = !!(name || drill);
     this.#lesson = null;
-    this.element.hidden = name === null;
-    document.documentElement.toggleAttribute('data-guide', name !== null);
+    this.#practice?.drill?.close();
+    this.element.hidden = !open;
+    document.documentElement.toggleAttribute('data-guide', open);
+    for (const tab of this.tabs.querySelectorAll('button')) {
+      if (tab.dataset.kind === (drill === null ? 'lesson' : 'practice')) tab.setAttribute('aria-current', 'page');
+      else tab.removeAttribute('aria-current');
+    }
     fill(this.strip);
-    this.drawer(name !== null && !(embedded() && name));
+    this.drawer(open && !(embedded() && name));
     requestAnimationFrame(() => this.page.refit());
+    if (drill !== null) return this.#practise(drill, own, booted);
+    if (this.#practice) this.#practice.drill = null;
     if (!name) {
       where('Playground');
-      if (was && !booted) this.page.start(store());
+      if (own && !booted) this.page.start(store());
       if (name === '') {
         const list = h('div.lesson', { tabindex: -1 });
         fill(this.body, list);
@@ -129,6 +157,28 @@ export class Guide {
         void this.#lesson.open();
       }
     } else this.page.start(store());
+  }
+
+  /** Shows a drill, or what there is to practise. @param {string} id @param {boolean} own whether the host was a lesson's or a drill's @param {boolean} booted */
+  async #practise(id, own, booted) {
+    this.#practice ??= new Practice({
+      host: this.host,
+      type: (command) => {
+        this.drawer(false);
+        this.page.type(command);
+      },
+      show: (to, seed) => this.go(to, 'practice', seed),
+      home: () => this.go('', 'practice'),
+      restart: () => this.page.empty(),
+      title: (title) => where('Practice', title),
+    });
+    fill(this.body, this.#practice.text, this.#practice.foot);
+    if (!id) {
+      if (own && !booted) this.page.start(store());
+      return this.#practice.home();
+    }
+    if (!booted) this.page.start('');
+    await this.#practice.show(id, askedSeed());
   }
 }
 

@@ -4,7 +4,7 @@ import { ask } from '../dialog.js';
 import { fill, h, icon } from '../dom.js';
 import { blocks, inlines } from './blocks.js';
 import { embedded } from './embedded.js';
-import { keep, kept } from './kept.js';
+import { keep, keepCommands, kept } from './kept.js';
 import { quizElement } from './quiz.js';
 import { TaskView } from './task.js';
 
@@ -21,6 +21,7 @@ export class LessonView {
   /** @type {State | null} */ #state = null;
   /** @type {Map<string, TaskView>} */ #tasks = new Map();
   #seed = '';
+  #progress = '';
   #looking = false;
   #again = false;
   /** @type {number | undefined} */ #soon;
@@ -66,12 +67,23 @@ export class LessonView {
   /** @param {string} verb @param {...unknown} args @returns {Promise<any>} */
   async #call(verb, ...args) {
     const { value, progress } = await this.page.host.call('lesson', verb, args);
-    const state = this.#state;
-    if (this.#model && state) {
-      const done = state.tasks.filter((t) => t.stage === 'done' || t.stage === 'skipped').length;
-      keep(this.entry.name, { progress, title: this.#model.title, done, of: state.tasks.length, finished: state.finished, seed: this.#seed });
-    }
+    this.#progress = progress;
+    this.#keep();
     return value;
+  }
+
+  /** Keeps how far the learner is. */
+  #keep() {
+    const state = this.#state;
+    if (!this.#model || !state) return;
+    const done = state.tasks.filter((t) => t.stage === 'done' || t.stage === 'skipped').length;
+    keep(this.entry.name, { progress: this.#progress, title: this.#model.title, done, of: state.tasks.length, finished: state.finished, seed: this.#seed });
+  }
+
+  /** A command has ended. */
+  commandEnded() {
+    void this.look();
+    this.page.host.call('lesson', 'commands', []).then(({ value }) => keepCommands(this.entry.name, value), () => {});
   }
 
   #draw() {
@@ -165,7 +177,7 @@ export class LessonView {
       announce(state.finished ? `${done.join(' ')} The lesson is finished.` : done.join(' '));
       this.page.host.emit('task', { lesson: this.entry.name, done: state.news, finished: state.finished });
     }
-    if (state.news.length || state.finished) void this.#call('note');
+    this.#keep();
   }
 
   #redraw() {

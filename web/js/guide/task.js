@@ -71,6 +71,6 @@ export class TaskView {
 }
 
 /** A sentence whose `parts` are code. @param {string} text */
-function code(text) {
+export function code(text) {
   return text.split('`').map((part, i) => (i % 2 ? h('code', null, part) : part));
 }

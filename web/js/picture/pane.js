@@ -2,7 +2,8 @@
 import { announce } from '../announce.js';
 import { fill, h, icon } from '../dom.js';
 import { Builds } from '../builds.js';
-import { Files, download } from '../files.js';
+import { download } from '../download.js';
+import { Files } from '../files.js';
 import { Live } from '../live.js';
 import { Preview, published } from '../preview/preview.js';
 import * as settings from '../settings.js';

@@ -3,12 +3,15 @@
 //! handed in by web/js/lessonhost.js. Answers are the types of [`bottleship_lesson`] as JSON texts.
 #![forbid(unsafe_code)]
 
+mod class;
+mod practice;
 mod world;
 
 use std::cell::RefCell;
 
 use bottleship_lesson::{Lesson, LessonError, Progress, Seed, Session, What};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::{JsError, JsValue, wasm_bindgen};
 
 use world::{EngineWorld, PageWorld};
@@ -17,6 +20,8 @@ use world::{EngineWorld, PageWorld};
 #[wasm_bindgen]
 pub struct BottleshipLesson {
     session: RefCell<Session>,
+    /// Of a drill, its `DrillModel`.
+    drill: Option<String>,
 }
 
 /// An error with `line`, so that an editor can point at it.
@@ -28,7 +33,15 @@ fn lesson_error(error: LessonError) -> JsValue {
 }
 
 fn json(value: &impl Serialize) -> Result<String, JsValue> {
-    serde_json::to_string(value).map_err(|error| JsError::new(&error.to_string()).into())
+    serde_json::to_string(value).map_err(failed)
+}
+
+fn failed(error: impl std::fmt::Display) -> JsValue {
+    JsError::new(&error.to_string()).into()
+}
+
+fn read<T: DeserializeOwned>(json: &str) -> Result<T, JsValue> {
+    serde_json::from_str(json).map_err(failed)
 }
 
 /// Milliseconds since 1970.
@@ -56,7 +69,22 @@ impl BottleshipLesson {
             .unwrap_or_default();
         Ok(BottleshipLesson {
             session: RefCell::new(Session::new(lesson, progress)),
+            drill: None,
         })
+    }
+
+    /// Draws a drill (`topic/id`) of a bank's file in the variant of a seed: a lesson of one task, `drill`.
+    pub fn draw(bank: &str, id: &str, seed: &str) -> Result<BottleshipLesson, JsValue> {
+        let (lesson, about) = practice::draw(bank, id, seed)?;
+        Ok(BottleshipLesson {
+            session: RefCell::new(Session::new(lesson, Progress::default())),
+            drill: Some(about),
+        })
+    }
+
+    /// Of a drill, what is shown beside its text: `DrillModel`.
+    pub fn drill(&self) -> Option<String> {
+        self.drill.clone()
     }
 
     /// What is shown: `Model`.
