@@ -194,7 +194,8 @@ writeFileSync(join(out, 'class.html'), classHtml);
 writeFileSync(join(out, 'previews.json'), '{}\n');
 
 const built = [worker, page, headless].flatMap((result) => Object.keys(result.metafile.outputs)).map((k) => relative(out, resolve(web, k)).replaceAll('\\', '/'));
-const precache = [...new Set([...built, ...copied.filter((c) => /^(icons\/|manifest)/.test(c)), ...[wasmName, lessonWasmName, hostName].filter(Boolean), 'index.html', 'class.html', 'theme.js'])].sort();
+// What the page needs, and what there is to learn.
+const precache = [...new Set([...built, ...copied.filter((c) => /^(icons\/|manifest|drills\/|lessons\/.*\/)/.test(c)), ...[wasmName, lessonWasmName, hostName].filter(Boolean), 'lessons/index.json', 'drills/index.json', 'index.html', 'class.html', 'theme.js'])].sort();
 const list = precache.map((path) => ({ path, hash: digest(readFileSync(join(out, path))) }));
 const version = digest(JSON.stringify(list));
 const sw = await esbuild.build({

@@ -8,6 +8,7 @@ use axum::extract::Request;
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::get;
+use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
 use tower_http::services::{ServeDir, ServeFile};
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -106,8 +107,19 @@ pub fn preview(dir: &Path) -> Router {
     let router = Router::new()
         .nest_service("/preview", files(&dir.join("preview")))
         .route_service("/preview-sw.js", ServeFile::new(dir.join("preview-sw.js")))
+        .fallback(no_line)
         .layer(middleware::from_fn(cache_and_types));
     with_headers(router, CONTENT_SECURITY_POLICY)
+}
+
+/// What did not go through the preview's service worker: a WebSocket, which browsers hand to none, or a page that was
+/// opened before there was one.
+async fn no_line() -> (StatusCode, &'static str) {
+    (
+        StatusCode::NOT_IMPLEMENTED,
+        "This is the address of a preview. Open it from the page that runs the Docker host.\n\
+         A preview carries requests and answers, but no WebSocket.\n",
+    )
 }
 
 fn files(dir: &Path) -> ServeDir {
