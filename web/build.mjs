@@ -192,6 +192,8 @@ const classHtml = readFileSync(join(root, 'static/class.html'), 'utf8')
 writeFileSync(join(out, 'class.html'), classHtml);
 // A server that has origins for previews answers this itself.
 writeFileSync(join(out, 'previews.json'), '{}\n');
+// A server with hosted sessions says here how many there are.
+writeFileSync(join(out, 'hosted.json'), 'null\n');
 
 const built = [worker, page, headless].flatMap((result) => Object.keys(result.metafile.outputs)).map((k) => relative(out, resolve(web, k)).replaceAll('\\', '/'));
 // What the page needs, and what there is to learn.

@@ -214,6 +214,14 @@ export class Host {
   }
 
   /**
+   * The address at which the host's server itself shows a published port; none where the page has to.
+   * @param {number} _port @returns {string | null}
+   */
+  previewAt(_port) {
+    return null;
+  }
+
+  /**
    * Calls `listener` on each event; the function it returns ends that.
    * @param {string} event @param {(detail: any) => void} listener
    */

@@ -7,6 +7,7 @@ import { Explainer } from './explain.js';
 import { asked, practising } from './guide/address.js';
 import { embedded, listen } from './guide/embedded.js';
 import { Host } from './host.js';
+import { isAsked } from './hosted/asked.js';
 import * as settings from './settings.js';
 import { splitter } from './splitter.js';
 import { firstStore, problem, take } from './start.js';
@@ -20,9 +21,10 @@ import { scriptUrl } from './trusted.js';
 const TRY = ['docker run hello-world', 'docker run -it --rm busybox sh', 'docker images'];
 
 document.documentElement.toggleAttribute('data-embed', embedded());
-const host = new Host();
+const onServer = isAsked();
+const host = onServer ? new (await import('./hosted/hosted.js')).HostedHost() : new Host();
 const stores = typeof indexedDB === 'object' && !!indexedDB;
-let store = firstStore;
+let store = onServer ? '' : firstStore;
 /** @type {Picture | null} */
 let picture = null;
 /** @type {Promise<Guide> | null} */
@@ -32,7 +34,8 @@ let guide = null;
 function start({ steal = false, store: into = store } = {}) {
   if (problem) return;
   store = into;
-  host.boot(take({ store, steal }));
+  if (onServer) void /** @type {import('./hosted/hosted.js').HostedHost} */ (host).boot();
+  else host.boot(take({ store, steal }));
 }
 host.on('loading', ({ loaded, total }) => picture?.progress(loaded, total));
 
@@ -132,6 +135,7 @@ async function reset() {
 /** Empties the host and starts it again. */
 async function empty() {
   if (host.state.state === 'ready') await host.call('reset').catch(() => {});
+  if (onServer) return start();
   host.stop();
   if (store) {
     await new Promise((resolve) => {
@@ -152,6 +156,10 @@ async function exportAll() {
     announce(`The host can't be saved: ${/** @type {Error} */ (error).message}`, 'assertive');
   }
 }
+
+// Real Linux, where the server has sessions ------------------------------------------------------------------------------
+
+void import('./hosted/bar.js').then(({ placeBar }) => placeBar(host, { where, actions: must('#bar-actions', HTMLElement), notice, commands: () => timeline.runs() }));
 
 // The guide, when it is asked for ------------------------------------------------------------------------------------------
 

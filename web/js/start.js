@@ -1,6 +1,7 @@
 // The first thing that runs: the host begins while the page's own script still comes.
 import { beginWith } from './begin.js';
 import { store as storeOfAddress } from './guide/address.js';
+import { isAsked } from './hosted/asked.js';
 import { scriptUrl } from './trusted.js';
 
 /** @import { Begun, Options } from './begin.js' */
@@ -18,13 +19,14 @@ function missing() {
   return null;
 }
 
-export const problem = missing();
+/** A session on a server needs nothing of it. */
+export const problem = isAsked() ? null : missing();
 
 /** The database that the address asks for, empty where the browser has none. */
 export const firstStore = typeof indexedDB === 'object' && indexedDB ? storeOfAddress() : '';
 
 /** The first start's, until it is taken. @type {Begun | null} */
-let first = problem ? null : begin({ store: firstStore, steal: false });
+let first = problem || isAsked() ? null : begin({ store: firstStore, steal: false });
 
 /** What was begun before the page stood, or a new start. @param {Options} options */
 export function take(options) {

@@ -240,6 +240,11 @@ export class Timeline {
     return [...this.#past, ...line];
   }
 
+  /** The commands that were run, oldest first. */
+  runs() {
+    return this.#log().flatMap((entry) => ('run' in entry ? [entry.run] : []));
+  }
+
   async #link() {
     try {
       const url = new URL(location.href);

@@ -32,6 +32,8 @@ const BODY: usize = 16 << 10;
 pub fn router(hosted: Arc<Hosted>, dir: &FilePath) -> Router {
     let api = Router::new()
         .route("/api/sessions", get(offer).post(open))
+        // A site without sessions has a file of that name.
+        .route("/hosted.json", get(offer))
         .route("/api/sessions/{id}", get(show).delete(close))
         .route("/api/sessions/{id}/terminal", get(socket::connect))
         .route("/api/sessions/{id}/files", get(downloads::files))

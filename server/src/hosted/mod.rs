@@ -16,6 +16,7 @@ mod socket;
 mod terminal;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -94,6 +95,24 @@ pub fn check_runtime(cli: &oci::cli::Cli, config: &Config) -> Result<()> {
     )
 }
 
+/// Sessions' root is nobody on this machine, and has to walk to its disk.
+///
+/// # Errors
+/// With the directory that keeps others out.
+fn check_way(data: &Path) -> Result<()> {
+    for dir in data.ancestors().skip(1) {
+        let mode = std::fs::metadata(dir)?.permissions().mode();
+        if mode & 0o001 == 0 {
+            bail!(
+                "sessions can't get to {}: others may not walk through {} (chmod o+x it, or use another --data)",
+                data.display(),
+                dir.display()
+            );
+        }
+    }
+    Ok(())
+}
+
 /// What is free of a resource of this machine.
 fn memory_available() -> u64 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
@@ -128,6 +147,7 @@ impl Hosted {
             );
         }
         let data = std::fs::canonicalize(data)?;
+        check_way(&data)?;
         let (disks, shared) = (data.join("disks"), data.join("shared"));
         let _ = std::fs::remove_dir_all(&disks);
         oci::open_dir(&data)?;
@@ -379,5 +399,24 @@ impl Hosted {
             disk_available(&self.maker.disks),
         );
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_keeps_sessions_out_is_named() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mode = |mode| {
+            std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(mode))
+                .expect("mode");
+        };
+        mode(0o700);
+        let error = check_way(&dir.path().join("data")).expect_err("it keeps others out");
+        assert!(error.to_string().contains("chmod o+x"), "{error}");
+        mode(0o711);
+        assert!(check_way(&dir.path().join("data")).is_ok());
     }
 }

@@ -80,9 +80,11 @@ fn protect(headers: &mut HeaderMap) {
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),
         (
+            // To the page's own parts it is another origin; who knows the address may have them.
             HeaderName::from_static("cross-origin-resource-policy"),
-            "same-origin",
+            "cross-origin",
         ),
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
     ];
     for (name, value) in values {
         headers.insert(name, HeaderValue::from_static(value));
@@ -187,5 +189,8 @@ mod tests {
         assert_eq!(headers["content-security-policy"], SANDBOX);
         assert!(!SANDBOX.contains("allow-same-origin"));
         assert_eq!(headers["x-own"], "kept");
+        // What its page loads comes from an origin that is nobody's.
+        assert_eq!(headers["cross-origin-resource-policy"], "cross-origin");
+        assert_eq!(headers["access-control-allow-origin"], "*");
     }
 }

@@ -7,6 +7,8 @@ import { Cookies, encode } from './http.js';
 /** @import { Model } from '../model.js' */
 
 const SANDBOX = 'allow-scripts allow-forms allow-same-origin';
+/** Of a page that comes by this site's own address: it must not have this site's origin. */
+const SANDBOX_HERE = 'allow-scripts allow-forms';
 
 /**
  * Where previews are shown: each has an origin of its own, so that what runs there reaches neither this page nor another
@@ -94,8 +96,13 @@ export class Preview {
     this.#draw();
   }
 
+  /** Where the host's server shows the port, if it does. */
+  #served() {
+    return this.#port === null ? null : this.host.previewAt(this.#port);
+  }
+
   #origin() {
-    return this.#port === null ? null : this.#origins.of(this.#port);
+    return this.#port === null ? null : (this.#served() ?? this.#origins.of(this.#port));
   }
 
   #draw() {
@@ -129,18 +136,20 @@ export class Preview {
     if (!origin || this.#port === null) return;
     this.#path = path.startsWith('/') ? path : `/${path}`;
     const name = this.#ports.find((p) => p.port === this.#port)?.name ?? '';
-    this.#frame = h('iframe', { title: `Preview of ${name}, port ${this.#port}`, sandbox: SANDBOX, referrerpolicy: 'no-referrer', allow: '', src: this.#start(origin) });
+    this.#frame = h('iframe', { title: `Preview of ${name}, port ${this.#port}`, sandbox: this.#served() ? SANDBOX_HERE : SANDBOX, referrerpolicy: 'no-referrer', allow: '', src: this.#start(origin) });
     fill(this.body, this.#frame);
   }
 
   /** The page that sets a preview up, on its own origin. @param {string} origin */
   #start(origin) {
-    return `${origin}/preview/open.html#${encodeURIComponent(this.#path)}`;
+    const served = this.#served();
+    return served ? served + this.#path : `${origin}/preview/open.html#${encodeURIComponent(this.#path)}`;
   }
 
   #tab() {
     const origin = this.#origin();
     if (!origin || this.#port === null) return;
+    if (this.#served()) return void window.open(this.#start(origin), '_blank', 'noopener,noreferrer');
     const tab = window.open(this.#start(origin), '_blank');
     if (tab) this.#windows.set(tab, this.#port);
   }
