@@ -101,20 +101,14 @@ impl Filters {
 
     /// A boolean filter: `Some(true)` for true or 1, `Some(false)` for false or 0.
     pub fn bool(&self, name: &str) -> Result<Option<bool>, ApiError> {
-        match self.get(name) {
-            [] => Ok(None),
-            [value] if matches!(value.as_str(), "1" | "true" | "True" | "TRUE" | "t" | "T") => {
-                Ok(Some(true))
-            }
-            [value]
-                if matches!(
-                    value.as_str(),
-                    "0" | "false" | "False" | "FALSE" | "f" | "F"
-                ) =>
-            {
-                Ok(Some(false))
-            }
-            values => {
+        let values = self.get(name);
+        let any = |of: [&str; 2]| values.iter().any(|value| of.contains(&value.as_str()));
+        match (any(["1", "true"]), any(["0", "false"])) {
+            _ if values.is_empty() => Ok(None),
+            // Beside one that is understood, others are of no account (moby's GetBoolOrDefault).
+            (true, false) => Ok(Some(true)),
+            (false, true) => Ok(Some(false)),
+            _ => {
                 let values = values.join(" ");
                 Err(ApiError::invalid(format!(
                     "invalid filter '{name}=[{values}]'"

@@ -85,8 +85,19 @@ async fn connect(mut call: Call, id: &str) -> ApiResult {
 
 async fn disconnect(mut call: Call, id: &str) -> ApiResult {
     let request: NetworkDisconnectRequest = call.json().await?;
+    let container = match call.engine.containers().find(&request.container) {
+        Ok(container) => container,
+        // By force, also the endpoint of a container that is gone; there is none here.
+        Err(_) if request.force => {
+            call.engine.networks().find(id)?;
+            return Err(ApiError::not_found(format!(
+                "endpoint {} not found",
+                request.container
+            )));
+        }
+        Err(missing) => return Err(missing),
+    };
     call.engine.networks().find(id)?;
-    let container = call.engine.containers().find(&request.container)?;
     detach_container(&call.engine, id, &container).await?;
     Ok(Response::status(StatusCode::OK))
 }

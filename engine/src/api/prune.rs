@@ -9,7 +9,10 @@ use super::types::Timestamp;
 pub fn prune_until(filters: &Filters, now: Timestamp) -> Result<Option<Timestamp>, ApiError> {
     match filters.get("until") {
         [] => Ok(None),
-        [until] => parse_time(until, now),
+        [until] => parse_time(until, now).map_err(|_| {
+            let text = format!("failed to parse value as time or duration: {until:?}");
+            ApiError::invalid(text)
+        }),
         _ => Err(ApiError::invalid("more than one until filter specified")),
     }
 }

@@ -32,6 +32,7 @@ fn host_config(host: &StepHost) -> HostConfig {
             cpu_shares: host.cpu_shares,
             cpu_period: host.cpu_period,
             cpu_quota: host.cpu_quota,
+            ulimits: (!host.ulimits.is_empty()).then(|| host.ulimits.clone()),
             ..Resources::default()
         },
         ..HostConfig::default()

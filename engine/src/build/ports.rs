@@ -13,6 +13,7 @@ use super::output::Output;
 use super::report::Observer;
 use crate::api::ApiError;
 use crate::api::stdcopy::StdStream;
+use crate::api::types::Ulimit;
 use crate::clock::{Clock, Entropy};
 use crate::content::ContentStore;
 use crate::fetch::Fetch;
@@ -143,6 +144,8 @@ pub struct StepHost {
     pub shm_size: i64,
     /// `--add-host`.
     pub extra_hosts: Vec<String>,
+    /// `--ulimit`.
+    pub ulimits: Vec<Ulimit>,
 }
 
 /// Where the output of a RUN goes.

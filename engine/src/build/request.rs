@@ -96,6 +96,7 @@ impl BuildRequest {
                     .filter(|host| !host.is_empty())
                     .map(str::to_owned)
                     .collect(),
+                ulimits: json(query, "ulimits", "ulimit")?,
             },
         })
     }

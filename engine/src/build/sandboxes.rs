@@ -14,6 +14,7 @@ use crate::api::ApiError;
 use crate::api::stdcopy::StdStream;
 use crate::container::caps;
 use crate::container::create::{MASKED_PATHS, READONLY_PATHS};
+use crate::container::spec::rlimit;
 use crate::container::start::start_error;
 use crate::dirs::FileTree;
 use crate::engine::Engine;
@@ -226,6 +227,7 @@ impl EngineSandboxes {
                 cwd: sandbox.cwd,
                 user: sandbox.user,
                 capabilities: caps::effective(&[], &[], sandbox.insecure)?,
+                rlimits: host.ulimits.iter().map(rlimit).collect(),
                 ..ProcessSpec::default()
             },
             init: false,

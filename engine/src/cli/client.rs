@@ -1,5 +1,6 @@
 //! Talking to the Engine API.
 
+use super::command::Need;
 use super::{API_VERSION, Cli, Failure};
 use crate::api::{Body, Request, Response};
 use async_trait::async_trait;
@@ -125,6 +126,27 @@ pub fn segment(text: &str) -> String {
         .replace("%40", "@")
 }
 
+/// What a daemon says of itself, as far as commands and flags depend on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Daemon {
+    experimental: bool,
+    windows: bool,
+    /// It manages a swarm, or is too old to say.
+    manager: bool,
+}
+
+impl Daemon {
+    /// Whether it has what a command or flag needs.
+    pub fn has(self, need: Need) -> bool {
+        match need {
+            Need::Nothing | Need::Hidden => true,
+            Need::Swarm => self.manager,
+            Need::Experimental => self.experimental,
+            Need::Windows => self.windows,
+        }
+    }
+}
+
 impl Cli<'_> {
     /// The address for messages.
     pub fn address(&self) -> &str {
@@ -176,6 +198,19 @@ impl Cli<'_> {
             },
         };
         self.api.get_or_init(|| version).clone()
+    }
+
+    /// What the daemon says of itself; none when it can't be reached.
+    pub async fn daemon(&self) -> Option<Daemon> {
+        self.api_version().await;
+        let ping = self.ping.borrow();
+        let header = |name: &str| ping.as_ref()?.get(name)?.to_str().ok();
+        ping.as_ref()?;
+        Some(Daemon {
+            experimental: header("docker-experimental") == Some("true"),
+            windows: header("ostype") == Some("windows"),
+            manager: header("swarm").is_none_or(|s| s == "active/manager"),
+        })
     }
 
     /// A header of the daemon's ping.

@@ -71,9 +71,11 @@ pub struct Flag {
 pub enum Need {
     /// Everybody.
     Nothing,
-    /// It works, but `--help` does not list it.
+    /// Nobody is told: it works, but `--help` does not list it.
     Hidden,
-    /// A daemon with experimental features, which there is none of here.
+    /// A daemon that manages a swarm; the flag is taken from everybody.
+    Swarm,
+    /// A daemon with experimental features.
     Experimental,
     /// A daemon on Windows.
     Windows,
@@ -109,27 +111,13 @@ impl Flag {
 
     /// A flag `--help` does not list.
     pub const fn hidden(name: &'static str, value: &'static str) -> Flag {
-        Flag::unlisted(name, value, Need::Hidden)
+        Flag::long(name, value, "").needs(Need::Hidden)
     }
 
-    /// A flag for experimental daemons.
-    pub const fn experimental(name: &'static str, value: &'static str) -> Flag {
-        Flag::unlisted(name, value, Need::Experimental)
-    }
-
-    /// A flag for Windows.
-    pub const fn windows(name: &'static str, value: &'static str) -> Flag {
-        Flag::unlisted(name, value, Need::Windows)
-    }
-
-    const fn unlisted(name: &'static str, value: &'static str, need: Need) -> Flag {
-        Flag {
-            short: None,
-            name,
-            value,
-            help: "",
-            need,
-        }
+    /// The flag, for these daemons alone.
+    pub const fn needs(mut self, need: Need) -> Flag {
+        self.need = need;
+        self
     }
 
     /// As error texts name it: `-a, --all` or `--all`.
@@ -249,7 +237,8 @@ pub fn go_int(s: &str) -> Option<i64> {
 
 fn number_error(function: &str, s: &str) -> String {
     let digits = s.trim_start_matches(['-', '+']);
-    let why = if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
+    let signed = function == "ParseUint" && digits.len() < s.len();
+    let why = if !signed && !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
         "value out of range"
     } else {
         "invalid syntax"
@@ -306,7 +295,7 @@ pub fn parse(
         })?;
         if flag.value == "strings" || flag.value == "ipSlice" || flag.value == "ipNetSlice" {
             // pflag's string slices take comma-separated values.
-            for part in value.split(',') {
+            for part in value.split(',').filter(|_| !value.is_empty()) {
                 m.values.push((flag.name, part.to_string()));
             }
         } else {

@@ -1,6 +1,19 @@
 //! The groups of commands, as `--help` lists them.
 
-use super::command::Group;
+use super::command::{Group, Need};
+
+/// Which daemons have a command or group.
+pub fn need(name: &str) -> Need {
+    match name {
+        // Groups; the commands in them are told of.
+        "config" | "node" | "secret" | "service" | "stack" => Need::Swarm,
+        "swarm ca" | "swarm join-token" | "swarm leave" => Need::Swarm,
+        "swarm unlock" | "swarm unlock-key" | "swarm update" => Need::Swarm,
+        "volume update" => Need::Swarm,
+        _ if name.split(' ').next() == Some("checkpoint") => Need::Experimental,
+        _ => Need::Nothing,
+    }
+}
 
 /// Every group; the first is `docker` itself.
 pub const GROUPS: &[Group] = &[
@@ -160,7 +173,10 @@ pub const GROUPS: &[Group] = &[
         name: "volume",
         usage: "COMMAND",
         about: "Manage volumes",
-        sections: &[("Commands", &["create", "inspect", "ls", "prune", "rm"])],
+        sections: &[(
+            "Commands",
+            &["create", "inspect", "ls", "prune", "rm", "update"],
+        )],
     },
     Group {
         name: "config",

@@ -1,5 +1,6 @@
 //! `--help`: pflag's table of flags, wrapped to the terminal.
 
+use super::client::Daemon;
 use super::command::{Command, Flag, Group, Need};
 use std::fmt::Write;
 
@@ -44,8 +45,13 @@ pub const GLOBAL: &[Flag] = &[
     Flag::new('v', "version", "", "Print version information and quit"),
 ];
 
+/// Whether help for this daemon tells of it; where none is reached, everything is told.
+pub fn told(need: Need, daemon: Option<Daemon>) -> bool {
+    need != Need::Hidden && daemon.is_none_or(|d| d.has(need))
+}
+
 /// `docker COMMAND --help`, `width` columns wide.
-pub fn command(c: &Command, path: &str, width: usize) -> String {
+pub fn command(c: &Command, path: &str, width: usize, daemon: Option<Daemon>) -> String {
     // A second usage line follows the first at once.
     let gap = if c.about.starts_with('\t') { "" } else { "\n" };
     let mut out = format!("Usage:  {}\n{gap}{}\n", c.usage_line(path), c.about);
@@ -53,19 +59,20 @@ pub fn command(c: &Command, path: &str, width: usize) -> String {
         let names: Vec<String> = c.names.iter().map(|n| format!("docker {n}")).collect();
         let _ = write!(out, "\nAliases:\n  {}\n", names.join(", "));
     }
-    if c.flags.iter().any(|f| f.need == Need::Nothing) {
+    if c.flags.iter().any(|f| told(f.need, daemon)) {
         out.push_str("\nOptions:\n");
-        out.push_str(&flags(c.flags, width, ""));
+        out.push_str(&flags(c.flags, width, "", daemon));
     }
     out
 }
 
-/// `docker GROUP --help`; `about` gives the first line of a listed command's description.
+/// `docker GROUP --help`; `about` gives the first line of a listed command's description, or nothing for one that is
+/// not to be listed.
 pub fn group(
     g: &Group,
     width: usize,
     config: &str,
-    about: impl Fn(&str) -> &'static str,
+    about: impl Fn(&str) -> Option<&'static str>,
 ) -> String {
     let path = if g.name.is_empty() {
         "docker".to_string()
@@ -74,19 +81,22 @@ pub fn group(
     };
     let mut out = format!("Usage:  {path} {}\n\n{}\n", g.usage, g.about);
     for (title, names) in g.sections {
+        let full = |name: &str| format!("{} {name}", g.name).trim_start().to_string();
+        let rows: Vec<_> = names
+            .iter()
+            .filter_map(|name| Some((name, about(&full(name))?)))
+            .collect();
+        if rows.is_empty() {
+            continue;
+        }
         let _ = write!(out, "\n{title}:\n");
-        for name in *names {
-            let full = if g.name.is_empty() {
-                name.to_string()
-            } else {
-                format!("{} {name}", g.name)
-            };
-            let _ = writeln!(out, "  {name:<11} {}", about(&full));
+        for (name, about) in rows {
+            let _ = writeln!(out, "  {name:<11} {about}");
         }
     }
     if g.name.is_empty() {
         out.push_str("\nGlobal Options:\n");
-        out.push_str(&flags(GLOBAL, width, config));
+        out.push_str(&flags(GLOBAL, width, config, None));
     }
     let _ = write!(
         out,
@@ -101,8 +111,8 @@ pub fn group(
 }
 
 /// pflag's `FlagUsagesWrapped`.
-fn flags(list: &[Flag], width: usize, config: &str) -> String {
-    let mut sorted: Vec<&Flag> = list.iter().filter(|f| f.need == Need::Nothing).collect();
+fn flags(list: &[Flag], width: usize, config: &str, daemon: Option<Daemon>) -> String {
+    let mut sorted: Vec<&Flag> = list.iter().filter(|f| told(f.need, daemon)).collect();
     sorted.sort_by_key(|f| f.name);
     let rows: Vec<(String, String)> = sorted
         .into_iter()

@@ -20,6 +20,7 @@ pub mod image;
 mod inspect;
 mod jsonmessage;
 mod network;
+mod platform;
 mod prelude;
 mod registry;
 mod shapes;
@@ -130,6 +131,10 @@ impl Cli<'_> {
 
     /// Reads a whole file of at most `limit` bytes; the error names the file as Go does.
     async fn read_file(&self, path: &str, limit: usize) -> Result<Vec<u8>, Failure> {
+        if path.is_empty() {
+            // not the working directory
+            return Err(Failure::new("open : no such file or directory"));
+        }
         let fail = |e: HostError| Failure::new(format!("open {path}: {e}"));
         let file = self.host.open(&self.absolute(path)).await.map_err(fail)?;
         let mut all = Vec::new();
@@ -255,9 +260,14 @@ fn global(argv: &[String], host: &dyn Host) -> Result<Global, Refusal> {
 
 /// The address `-H`, DOCKER_HOST or the default name; a host connects its transport there.
 pub fn daemon_address(argv: &[String], host: &dyn Host) -> String {
-    match global(argv, host) {
-        Ok(g) if !g.address.is_empty() => g.address,
-        _ => config::DEFAULT_ADDRESS.to_string(),
+    let address = match global(argv, host) {
+        Ok(g) => g.address,
+        // What `docker -h` shows depends on the daemon, too.
+        Err(_) => host.env("DOCKER_HOST").unwrap_or_default(),
+    };
+    match address.as_str() {
+        "" => config::DEFAULT_ADDRESS.to_string(),
+        _ => address,
     }
 }
 
@@ -271,7 +281,7 @@ pub async fn run(argv: &[String], host: &dyn Host, transport: &dyn Transport) ->
                 cli.err("Flag shorthand -h has been deprecated, use --help\n")
                     .await;
             }
-            cli.out(&tree::group_help("", &cli)).await;
+            cli.out(&tree::group_help("", &cli).await).await;
             return 0;
         }
         Err(Refusal::Usage(text)) => {

@@ -1,7 +1,7 @@
 //! What every verb uses.
 
 pub(super) use super::client::{ApiFailure, Doc, Params, parse_filters, segment};
-pub(super) use super::command::{Args, Command, Flag, Matches};
+pub(super) use super::command::{Args, Command, Flag, Matches, Need};
 pub(super) use super::formatter::{self, Rows};
 pub(super) use super::host::{HostError, Stream};
 pub(super) use super::units;

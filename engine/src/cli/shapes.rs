@@ -401,6 +401,7 @@ pub const IMAGE: Struct = Struct {
         f("Parent", Str),
         f("Comment", Str),
         omit("Created", Str),
+        omit("Container", Str),
         omit("ContainerConfig", P(&Obj(&CONFIG))),
         f("DockerVersion", Str),
         f("Author", Str),

@@ -84,9 +84,9 @@ impl Cli<'_> {
     ) -> Result<(), Failure> {
         if output.is_empty() {
             if self.host.is_tty(Stream::Stdout) {
-                return Err(Failure::new(format!(
-                    "cowardly refusing to {what} to a terminal. Use the -o flag or redirect"
-                )));
+                return Err(Failure::new(
+                    "cowardly refusing to save to a terminal. Use the -o flag or redirect",
+                ));
             }
             let mut stream = request().await?.body.into_stream();
             while let Some(chunk) = stream.next().await {

@@ -1,7 +1,8 @@
 //! From words to a command.
 
+use super::client::Daemon;
 use super::command::{Command, Group, Need, Refusal, parse};
-use super::groups::GROUPS;
+use super::groups::{GROUPS, need};
 use super::{Cli, Failure, help};
 use super::{build, container, context, image, network, registry, system, unsupported, volume};
 
@@ -49,10 +50,44 @@ fn about(name: &str) -> &'static str {
 }
 
 /// `docker GROUP --help`.
-pub fn group_help(name: &str, cli: &Cli<'_>) -> String {
-    match find_group(name) {
-        Some(g) => help::group(g, cli.width(), &cli.config_dir, about),
-        None => String::new(),
+pub async fn group_help(name: &str, cli: &Cli<'_>) -> String {
+    let Some(g) = find_group(name) else {
+        return String::new();
+    };
+    let daemon = cli.daemon().await;
+    if let Err(refusal) = supported(name, daemon) {
+        return format!("{refusal}\n");
+    }
+    help::group(g, cli.width(), &cli.config_dir, |name| {
+        help::told(need(name), daemon).then(|| about(name))
+    })
+}
+
+/// `docker COMMAND --help`.
+async fn command_help(cli: &Cli<'_>, command: &Command, path: &str) -> String {
+    let daemon = cli.daemon().await;
+    if let Err(refusal) = supported(command.names[0], daemon) {
+        return format!("{refusal}\n");
+    }
+    help::command(command, path, cli.width(), daemon)
+}
+
+/// Whether the daemon knows the command (docker/cli isSupported); one that is not reached is not asked.
+fn supported(name: &str, daemon: Option<Daemon>) -> Result<(), String> {
+    match need(name) {
+        Need::Experimental if daemon.is_some_and(|d| !d.has(Need::Experimental)) => Err(format!(
+            "docker {name} is only supported on a Docker daemon with experimental features enabled"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The usage of a group in errors: three were declared with more than their name.
+fn group_usage(path: &str) -> &'static str {
+    match path {
+        "docker volume" | "docker manifest" => " COMMAND",
+        "docker stack" => " [OPTIONS]",
+        _ => "",
     }
 }
 
@@ -66,7 +101,7 @@ fn unknown(path: &str, word: &str) -> Failure {
     let usage = if path == "docker" {
         String::new()
     } else {
-        format!("Usage:  {path}\n\n")
+        format!("Usage:  {path}{}\n\n", group_usage(path))
     };
     Failure::new(format!(
         "docker: unknown command: {path} {word}\n\n{usage}Run '{path} --help' for more information"
@@ -90,9 +125,10 @@ pub async fn dispatch(cli: &Cli<'_>, args: &[String]) -> Result<(), Failure> {
             format!("docker {group}")
         };
         let Some((word, tail)) = rest.split_first() else {
-            let text = group_help(group, cli);
+            let text = group_help(group, cli).await;
             if !helping {
-                cli.err(&text).await;
+                let gap = if group == "manifest" { "\n" } else { "" };
+                cli.err(&format!("{gap}{text}")).await;
             } else {
                 cli.out(&text).await;
             }
@@ -105,11 +141,12 @@ pub async fn dispatch(cli: &Cli<'_>, args: &[String]) -> Result<(), Failure> {
                         cli.out("Flag shorthand -h has been deprecated, use --help\n")
                             .await;
                     }
-                    cli.out(&group_help(group, cli)).await;
+                    cli.out(&group_help(group, cli).await).await;
                     Ok(())
                 }
                 Err(Refusal::Usage(text)) => Err(Failure::new(format!(
-                    "{text}\n\nUsage:  {path}\n\nRun '{path} --help' for more information"
+                    "{text}\n\nUsage:  {path}{}\n\nRun '{path} --help' for more information",
+                    group_usage(&path)
                 ))
                 .with_code(125)),
                 Ok(_) => Err(unknown(&path, word)),
@@ -129,7 +166,7 @@ pub async fn dispatch(cli: &Cli<'_>, args: &[String]) -> Result<(), Failure> {
             if helping {
                 return Err(Failure::new(format!(
                     "unknown help topic: {}",
-                    args[1..].join(" ")
+                    rest.join(" ")
                 )));
             }
             return Err(unknown(&path, word));
@@ -139,7 +176,13 @@ pub async fn dispatch(cli: &Cli<'_>, args: &[String]) -> Result<(), Failure> {
         let known = command.names.iter().find(|n| parent(n) == group);
         let path = format!("docker {}", known.unwrap_or(&full.as_str()));
         if helping {
-            cli.out(&help::command(command, &path, cli.width())).await;
+            if !tail.is_empty() {
+                return Err(Failure::new(format!(
+                    "unknown help topic: {}",
+                    tail.join(" ")
+                )));
+            }
+            cli.out(&command_help(cli, command, &path).await).await;
             return Ok(());
         }
         return execute(cli, command, path, tail).await;
@@ -159,7 +202,7 @@ async fn execute(
                 cli.out("Flag shorthand -h has been deprecated, use --help\n")
                     .await;
             }
-            cli.out(&help::command(command, &path, cli.width())).await;
+            cli.out(&command_help(cli, command, &path).await).await;
             return Ok(());
         }
         Err(Refusal::Usage(text)) => {
@@ -175,12 +218,13 @@ async fn execute(
     }
     for f in command.flags.iter().filter(|f| matches.given(f.name)) {
         let what = match f.need {
-            Need::Nothing | Need::Hidden => continue,
-            Need::Experimental => "with experimental features enabled".to_string(),
-            Need::Windows => {
-                "running on windows, but the Docker daemon is running on linux".to_string()
-            }
+            Need::Nothing | Need::Hidden | Need::Swarm => continue,
+            Need::Experimental => "with experimental features enabled",
+            Need::Windows => "running on windows, but the Docker daemon is running on linux",
         };
+        if cli.daemon().await.is_none_or(|d| d.has(f.need)) {
+            continue;
+        }
         return Err(Failure::new(format!(
             "\"--{}\" is only supported on a Docker daemon {what}",
             f.name

@@ -119,10 +119,70 @@ fn ports(published: &PortMap) -> Vec<Port> {
     ports
 }
 
+/// `PORT[-PORT][/PROTOCOL]` of a filter.
+struct PortRange {
+    first: u16,
+    last: u16,
+    protocol: String,
+}
+
+impl PortRange {
+    /// Whether `PORT/PROTOCOL` is within.
+    fn has(&self, port: &str) -> bool {
+        let (number, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
+        let within = |n: u16| self.first <= n && n <= self.last;
+        protocol == self.protocol && number.parse().is_ok_and(within)
+    }
+}
+
+/// The ports that a filter names (moby daemon/list.go portOp).
+fn port_ranges(filters: &Filters, name: &str) -> Result<Vec<PortRange>, ApiError> {
+    let read = |text: &String| {
+        if text.contains(':') {
+            return Err(ApiError::invalid(format!(
+                "filter for '{name}' should not contain ':': {text}"
+            )));
+        }
+        let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+        let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+        let number = |text: &str| {
+            text.parse::<u16>().map_err(|e| {
+                let why = match e.kind() {
+                    std::num::IntErrorKind::PosOverflow => "value out of range",
+                    _ => "invalid syntax",
+                };
+                format!("strconv.ParseUint: parsing {text:?}: {why}")
+            })
+        };
+        let range = match ports {
+            "" => Err("empty string specified for ports".to_owned()),
+            _ => number(first).and_then(|first| Ok((first, number(last)?))),
+        };
+        let range = range.and_then(|(first, last)| {
+            if last < first {
+                return Err(format!("invalid range specified for port: {ports}"));
+            }
+            Ok(PortRange {
+                first,
+                last,
+                protocol: protocol.to_owned(),
+            })
+        });
+        range.map_err(|why| {
+            ApiError::invalid(format!("error while looking up for {name} {text}: {why}"))
+        })
+    };
+    filters.get(name).iter().map(read).collect()
+}
+
 /// What a list includes.
 struct Selection {
     filters: Filters,
+    /// Nothing at all.
+    none: bool,
     all: bool,
+    published: Vec<PortRange>,
+    exposed: Vec<PortRange>,
     before: Option<Timestamp>,
     since: Option<Timestamp>,
     exited: Vec<i64>,
@@ -172,6 +232,10 @@ impl Selection {
             })
         });
         let exited = exited.collect::<Result<Vec<i64>, _>>()?;
+        let published = port_ranges(&filters, "publish")?;
+        let exposed = port_ranges(&filters, "expose")?;
+        // No container is a swarm's task.
+        let task = filters.bool("is-task")? == Some(true);
         let mut ancestors = None;
         if filters.has("ancestor") {
             let mut ids = Vec::new();
@@ -198,6 +262,9 @@ impl Selection {
             || before.is_some()
             || since.is_some();
         Ok(Selection {
+            none: task,
+            published,
+            exposed,
             all,
             before,
             since,
@@ -223,32 +290,19 @@ impl Selection {
                 .any(|m| m.name == *wanted || m.destination == *wanted || m.source == *wanted)
         };
         let volumes = filters.get("volume");
-        let exposed = |wanted: &String| {
-            let port = wanted
-                .split_once('/')
-                .map_or_else(|| format!("{wanted}/tcp"), |_| wanted.clone());
-            record
-                .config
-                .exposed_ports
-                .iter()
-                .flatten()
-                .any(|(known, _)| *known == port)
+        let exposed = |wanted: &PortRange| {
+            let mut ports = record.config.exposed_ports.iter().flatten();
+            ports.any(|(port, _)| wanted.has(port))
         };
-        let published = |wanted: &String| {
-            let port = wanted
-                .split_once('/')
-                .map_or_else(|| format!("{wanted}/tcp"), |_| wanted.clone());
-            let (number, protocol) = port.split_once('/').unwrap_or((&port, "tcp"));
-            record.ports.iter().any(|(known, bindings)| {
-                known.ends_with(&format!("/{protocol}"))
-                    && bindings.iter().flatten().any(|b| b.host_port == number)
+        let published = |wanted: &PortRange| {
+            record.ports.iter().any(|(port, bindings)| {
+                let protocol = port.split_once('/').map_or("tcp", |(_, protocol)| protocol);
+                let mut bindings = bindings.iter().flatten();
+                bindings.any(|b| wanted.has(&format!("{}/{protocol}", b.host_port)))
             })
         };
-        let any = |name: &str, holds: &dyn Fn(&String) -> bool| {
-            let wanted = filters.get(name);
-            wanted.is_empty() || wanted.iter().any(holds)
-        };
-        (self.all || state.running)
+        !self.none
+            && (self.all || state.running)
             && self.before.is_none_or(|before| record.created < before)
             && self.since.is_none_or(|since| record.created > since)
             && (filters.matches("name", &record.name)
@@ -270,8 +324,8 @@ impl Selection {
                     .iter()
                     .any(|name| record.networks.contains_key(name)))
             && (volumes.is_empty() || volumes.iter().any(volume))
-            && any("expose", &exposed)
-            && any("publish", &published)
+            && (self.exposed.is_empty() || self.exposed.iter().any(exposed))
+            && (self.published.is_empty() || self.published.iter().any(published))
             && filters
                 .matches_labels(|key| record.config.labels.as_ref()?.get(key).map(String::as_str))
     }

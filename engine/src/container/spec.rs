@@ -68,7 +68,7 @@ pub async fn container_spec(
         domainname: record.config.domainname.clone(),
         pid_namespace: namespace(engine, &host.pid_mode)?,
         ipc_namespace: namespace(engine, &host.ipc_mode)?,
-        uts_namespace: if host.uts_mode == "host" || host.network_mode == "host" {
+        uts_namespace: if host.uts_mode == "host" {
             NamespaceMode::Host
         } else {
             NamespaceMode::Private
@@ -241,7 +241,8 @@ pub fn rlimits(resources: &Resources) -> Vec<Rlimit> {
     resources.ulimits.iter().flatten().map(rlimit).collect()
 }
 
-fn rlimit(limit: &Ulimit) -> Rlimit {
+/// `--ulimit`; -1 is no limit.
+pub fn rlimit(limit: &Ulimit) -> Rlimit {
     let value = |n: i64| u64::try_from(n).unwrap_or(u64::MAX);
     Rlimit {
         name: limit.name.clone(),

@@ -162,6 +162,19 @@ fn logs_are_followed_until_the_container_ends() {
 }
 
 #[test]
+fn a_follower_that_goes_away_is_forgotten_while_nothing_is_written() {
+    let bench = Bench::new();
+    let id = bench.run("ff", &["sleep", "9"]);
+    let response = bench.send(Request::get(format!(
+        "/containers/{id}/logs?stdout=1&follow=1"
+    )));
+    bench.settle();
+    drop(response);
+    bench.settle();
+    assert_eq!(bench.status("ff"), "running");
+}
+
+#[test]
 fn a_driver_without_a_log_says_so() {
     let bench = Bench::new();
     let host = json!({"LogConfig": {"Type": "none"}});

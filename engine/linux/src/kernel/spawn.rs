@@ -260,12 +260,10 @@ impl Kernel {
         spec: ProcessSpec,
     ) -> Result<Process, SpawnError> {
         let k = &self.0;
-        let program = spec
-            .argv
-            .first()
-            .filter(|name| !name.is_empty())
-            .ok_or(SpawnError::NoCommand)?
-            .clone();
+        let program = spec.argv.first().ok_or(SpawnError::NoCommand)?.clone();
+        if program.is_empty() {
+            return Err(SpawnError::NotInPath(String::new()));
+        }
         let root = ns.mnt.root();
         let walk = Walk {
             root: &root,

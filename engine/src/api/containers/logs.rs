@@ -1,6 +1,6 @@
 use std::task::Poll;
 
-use futures::future::poll_fn;
+use futures::future::{Either, poll_fn};
 
 use super::attach::stream_type;
 use super::find;
@@ -64,7 +64,9 @@ async fn send(container: Container, options: ReadOptions, framed: bool, mut writ
             Ok(end) if running && !container.is_removed() => next = end,
             _ => return,
         }
-        more(&log, next, &writer, &container).await;
+        if !more(&log, next, &writer, &container).await {
+            return;
+        }
     }
 }
 
@@ -85,8 +87,8 @@ fn tail_start(log: &Log, options: &ReadOptions, count: u64) -> u64 {
     start
 }
 
-/// Resolves when there is more, the container ended, or nobody reads.
-async fn more(log: &Log, next: u64, writer: &PipeWriter, container: &Container) {
+/// Resolves when there is more, the container ended, or nobody reads; only then it is false.
+async fn more(log: &Log, next: u64, writer: &PipeWriter, container: &Container) -> bool {
     let added = poll_fn(|context| {
         if log.end() > next || !container.record().state.running {
             return Poll::Ready(());
@@ -94,7 +96,10 @@ async fn more(log: &Log, next: u64, writer: &PipeWriter, container: &Container) 
         log.register(context.waker());
         Poll::Pending
     });
-    futures::future::select(std::pin::pin!(added), std::pin::pin!(writer.reader_gone())).await;
+    let gone = std::pin::pin!(writer.reader_gone());
+    let added = std::pin::pin!(added);
+    let first = futures::future::select(added, gone).await;
+    matches!(first, Either::Left(_))
 }
 
 /// Copies entries from a sequence number up to another (or the end) and returns

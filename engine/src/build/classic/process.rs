@@ -69,9 +69,14 @@ impl Builder<'_> {
         };
         if state.image.is_none() {
             // There is no image a container could be made of.
-            let program = goform::quote(words.first().map_or("", String::as_str));
+            let program = words.first().map_or("", String::as_str);
+            let why = match program.contains('/') {
+                true => format!("stat {program}: no such file or directory"),
+                false => "executable file not found in $PATH".to_owned(),
+            };
+            let program = goform::quote(program);
             return Err(ApiError::invalid(format!(
-                "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: {program}: executable file not found in $PATH: unknown"
+                "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: {program}: {why}: unknown"
             ))
             .into());
         }

@@ -104,7 +104,12 @@ pub const COMMAND: Command = Command {
         ),
         Flag::long("security-opt", "strings", "Security options"),
         Flag::long("shm-size", "bytes", "Size of \"/dev/shm\""),
-        Flag::experimental("squash", ""),
+        Flag::long(
+            "squash",
+            "",
+            "Squash newly built layers into a single new layer",
+        )
+        .needs(Need::Experimental),
         Flag::new(
             't',
             "tag",

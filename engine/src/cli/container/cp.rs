@@ -121,7 +121,11 @@ fn prepare(
     if target.exists && source.is_dir {
         return Err(Failure::new("cannot copy directory"));
     }
-    if !target.exists && !source.is_dir && asserts_directory(&target.path) {
+    // No path at all is the container's root, which a file can't become.
+    if !target.exists
+        && !source.is_dir
+        && (asserts_directory(&target.path) || target.path.is_empty())
+    {
         return Err(Failure::new("no such directory"));
     }
     let source_base = if source_base == "/" {
@@ -432,11 +436,17 @@ async fn to_container(
     let (dir, base) = dir_and_base(&source);
     let (mut root, mut base, mut rename) = (dir, base, String::new());
     if m.on("follow-link") {
-        let real = cli
-            .host
-            .real_path(&source)
-            .await
-            .map_err(|e| Failure::new(format!("lstat {}: {e}", cli.absolute(&source))))?;
+        let real = match cli.host.real_path(&source).await {
+            Ok(real) => real,
+            Err(e) => {
+                // What is missing is where the link leads.
+                let missing = match cli.host.read_link(&cli.absolute(&source)).await {
+                    Ok(to) => host_path(&root, &to),
+                    Err(_) => cli.absolute(&source),
+                };
+                return Err(Failure::new(format!("lstat {missing}: {e}")));
+            }
+        };
         let (d, b) = dir_and_base(&real);
         if b != base && base != "." {
             rename = base;

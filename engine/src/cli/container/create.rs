@@ -3,6 +3,7 @@
 use super::flags;
 use super::spec::Spec;
 use crate::cli::image::pull;
+use crate::cli::platform;
 use crate::cli::prelude::*;
 use bottleship_oci::AnyReference;
 
@@ -29,7 +30,7 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
 pub fn help(m: &Matches, text: &str, code: i32) -> Failure {
     Failure::new(format!(
         "docker: {}\n\nRun '{}' for more information",
-        text.trim_end_matches('.'),
+        text,
         // Under its short name, whatever it was called by.
         m.path.replace("docker container ", "docker ") + " --help"
     ))
@@ -60,6 +61,10 @@ pub async fn create(cli: &Cli<'_>, m: &Matches, spec: &Spec) -> Result<String, F
         )));
     }
     let platform = m.str("platform");
+    if !platform.is_empty() {
+        platform::parse(platform)
+            .map_err(|e| Failure::new(format!("error parsing specified platform: {e}")))?;
+    }
     let quiet = m.on("quiet");
     if let (Some(r), "always") = (&reference, m.str("pull")) {
         pull::pull(cli, &r.familiar(), platform, quiet, Stream::Stderr).await?;

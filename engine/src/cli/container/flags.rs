@@ -41,8 +41,8 @@ pub const FLAGS: [Flag; COUNT] = [
         "Cgroup namespace to use (host|private)\n'host':    Run the container in the Docker host's cgroup namespace\n'private': Run the container in its own private cgroup namespace\n'':        Use the cgroup namespace as configured by the\n           default-cgroupns-mode option on the daemon (default)",
     ),
     Flag::long("cidfile", "string", "Write the container ID to the file"),
-    Flag::windows("cpu-count", "int"),
-    Flag::windows("cpu-percent", "int"),
+    Flag::long("cpu-count", "int", "CPU count (Windows only)").needs(Need::Windows),
+    Flag::long("cpu-percent", "int", "CPU percent (Windows only)").needs(Need::Windows),
     Flag::long(
         "cpu-period",
         "int",
@@ -167,8 +167,18 @@ pub const FLAGS: [Flag; COUNT] = [
         "",
         "Keep STDIN open even if not attached",
     ),
-    Flag::windows("io-maxbandwidth", "bytes"),
-    Flag::windows("io-maxiops", "uint"),
+    Flag::long(
+        "io-maxbandwidth",
+        "bytes",
+        "Maximum IO bandwidth limit for the system drive (Windows only)",
+    )
+    .needs(Need::Windows),
+    Flag::long(
+        "io-maxiops",
+        "uint",
+        "Maximum IOps limit for the system drive (Windows only)",
+    )
+    .needs(Need::Windows),
     Flag::long("ip", "string", "IPv4 address (e.g., 172.30.100.104)"),
     Flag::long("ip6", "string", "IPv6 address (e.g., 2001:db8::33)"),
     Flag::long("ipc", "string", "IPC mode to use"),

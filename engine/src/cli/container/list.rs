@@ -72,6 +72,13 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
     if format.is_empty() && !quiet {
         format = cli.load_config().await.text("psFormat").to_string();
     }
+    if quiet && !format.is_empty() {
+        cli.err("WARNING: Ignoring custom format, because both --format and --quiet are set.\n")
+            .await;
+        if format != "raw" {
+            format.clear();
+        }
+    }
     let default = match (quiet, m.on("size")) {
         (true, _) => "table {{.ID}}".to_string(),
         (_, true) => format!("{TABLE}\t{{{{.Size}}}}"),

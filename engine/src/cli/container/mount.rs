@@ -57,7 +57,7 @@ fn fields(s: &str) -> Check<Vec<String>> {
 /// `--mount type=…,source=…,target=…` as the API's mount.
 pub fn parse(s: &str) -> Check<J> {
     if s.is_empty() {
-        return Err("value is empty".into());
+        return Err("EOF".into());
     }
     let mut m = json!({"Type": "volume"});
     let (mut target, mut source) = (String::new(), String::new());
@@ -187,18 +187,36 @@ pub enum Volume {
 }
 
 /// `--volume`; a relative source starting with `.` is made absolute, as docker does.
-pub fn parse_volume(s: &str, cwd: &str) -> Volume {
-    let mut parts = s.splitn(2, ':');
-    let first = parts.next().unwrap_or("");
-    let Some(rest) = parts.next().filter(|_| !first.is_empty()) else {
-        return Volume::Anonymous(s.to_string());
+///
+/// # Errors
+/// Docker's text for an empty section (docker/cli compose/loader/volume.go).
+pub fn parse_volume(s: &str, cwd: &str) -> Check<Volume> {
+    if s.is_empty() {
+        return Err("invalid empty volume spec".into());
+    }
+    // One letter before a colon is a Windows drive, so one or two characters, or `c:/x`, are a path.
+    let after_drive = match s.as_bytes() {
+        [drive, b':', ..] if drive.is_ascii_alphabetic() => 2,
+        _ => 0,
     };
+    let colon = s[after_drive..].find(':').map(|at| at + after_drive);
+    let Some(colon) = colon.filter(|_| s.chars().count() > 2) else {
+        return Ok(Volume::Anonymous(s.to_string()));
+    };
+    let (first, rest) = (&s[..colon], &s[colon + 1..]);
+    let sections: Vec<&str> = rest.split(':').collect();
+    if first.is_empty() || sections.contains(&"") {
+        return Err(format!("invalid spec: {s}: empty section between colons"));
+    }
+    if sections.len() > 2 {
+        return Err(format!("invalid spec: {s}: too many colons"));
+    }
     let source = if first.starts_with('.') {
         crate::cli::host_path(cwd, first)
     } else {
         first.to_string()
     };
-    Volume::Bind(format!("{source}:{rest}"))
+    Ok(Volume::Bind(format!("{source}:{rest}")))
 }
 
 #[cfg(test)]
@@ -223,9 +241,16 @@ mod tests {
 
     #[test]
     fn volumes() {
-        let v = |s: &str| parse_volume(s, "/w");
+        let v = |s: &str| parse_volume(s, "/w").expect("a volume");
         assert_eq!(v("/data"), Volume::Anonymous("/data".into()));
         assert_eq!(v("./x:/y:ro"), Volume::Bind("/w/x:/y:ro".into()));
         assert_eq!(v("name:/y"), Volume::Bind("name:/y".into()));
+        for (bad, text) in [
+            ("", "invalid empty volume spec"),
+            ("v1:", "invalid spec: v1:: empty section between colons"),
+            ("v1:/a:ro:z", "invalid spec: v1:/a:ro:z: too many colons"),
+        ] {
+            assert_eq!(parse_volume(bad, "/w"), Err(text.to_string()));
+        }
     }
 }

@@ -39,7 +39,7 @@ pub fn check_value(name: &str, value: &str, s: &str) -> Check<()> {
             _ => Ok(()),
         },
         ("label", "list") => {
-            if s.starts_with('=') {
+            if s.is_empty() || s.starts_with('=') {
                 return Err(format!("invalid label '{s}': empty name"));
             }
             Ok(())
@@ -84,6 +84,7 @@ pub fn check_value(name: &str, value: &str, s: &str) -> Check<()> {
             .parse::<std::net::IpAddr>()
             .map(drop)
             .map_err(|_| format!("IP address is not correctly formatted: {s}")),
+        ("dns-search", _) => check_domain(s),
         ("sysctl", _) => check_sysctl(s),
         ("blkio-weight-device", _) => parse_weight_device(s).map(drop),
         ("device-read-bps" | "device-write-bps", _) => parse_throttle(s, true).map(drop),
@@ -107,6 +108,36 @@ pub fn check_value(name: &str, value: &str, s: &str) -> Check<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// A domain to search: dotted labels, at least one letter, or `.` (opts.ValidateDNSSearch).
+fn check_domain(s: &str) -> Check<()> {
+    let bare = s.trim_matches(' ');
+    if bare == "." {
+        return Ok(());
+    }
+    let name = bare.trim_end();
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let label = |l: &str| {
+        !l.is_empty()
+            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+    };
+    if name.len() < 255
+        && name.bytes().any(|b| b.is_ascii_alphabetic())
+        && name.split('.').all(label)
+    {
+        return Ok(());
+    }
+    Err(format!("{bare} is not a valid domain"))
+}
+
+/// Whether a flag's value is in the long form `key=value,…` (docker/cli opts: `\w+=\w+`).
+fn is_long_form(s: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    s.match_indices('=')
+        .any(|(at, _)| s[..at].ends_with(word) && s[at + 1..].starts_with(word))
 }
 
 fn check_sysctl(s: &str) -> Check<()> {
@@ -254,7 +285,7 @@ pub struct Network {
 /// `--network NAME` or `--network name=NAME,alias=A,…`.
 pub fn parse_network(s: &str) -> Check<Network> {
     let mut n = Network::default();
-    if !s.contains('=') && !s.contains(',') {
+    if !is_long_form(s) {
         n.target = s.into();
         return Ok(n);
     }
@@ -300,6 +331,9 @@ pub fn parse_gpus(s: &str) -> Check<J> {
             }),
         }
     };
+    if s.is_empty() {
+        return Err("EOF".into());
+    }
     let mut request = json!({"Driver": "", "Count": 0, "DeviceIDs": null, "Capabilities": [["gpu"]], "Options": {}});
     for field in s.split(',') {
         match field.split_once('=') {

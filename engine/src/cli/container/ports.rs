@@ -102,9 +102,12 @@ fn long_form(spec: &str) -> Check<String> {
             Some(("published", v)) => published = v,
             Some(("target", v)) => target = v,
             Some(("protocol", v)) => proto = v,
-            Some(("mode", _)) => {}
-            Some((k, _)) => return Err(format!("invalid field key: {k}")),
-            None => return Err(format!("invalid field format: {field}")),
+            Some((key, _)) if !key.is_empty() => {}
+            _ => {
+                return Err(format!(
+                    "invalid publish opts format (should be name=value but got '{field}')"
+                ));
+            }
         }
     }
     Ok(format!("{published}:{target}/{proto}"))

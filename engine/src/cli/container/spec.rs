@@ -64,7 +64,7 @@ impl Cli<'_> {
         } else {
             (has("stdout"), has("stderr"))
         };
-        if let Some(mac) = m.get("mac-address") {
+        if let Some(mac) = m.get("mac-address").filter(|mac| !mac.is_empty()) {
             let parts: Vec<&str> = mac.split([':', '-']).collect();
             let hex = |p: &&str| p.len() == 2 && p.bytes().all(|b| b.is_ascii_hexdigit());
             if !matches!(parts.len(), 6 | 8 | 20) || !parts.iter().all(hex) {
@@ -80,7 +80,7 @@ impl Cli<'_> {
             )));
         }
 
-        let (volumes, binds) = self.volumes(m);
+        let (volumes, binds) = self.volumes(m).map_err(err)?;
         let mut published = ports::Ports::default();
         for p in m.list("publish") {
             ports::publish(p, &mut published).map_err(err)?;
@@ -167,17 +167,17 @@ impl Cli<'_> {
         })
     }
 
-    fn volumes(&self, m: &Matches) -> (J, J) {
+    fn volumes(&self, m: &Matches) -> Check<(J, J)> {
         let (mut anonymous, mut binds) = (serde_json::Map::new(), Vec::new());
         for v in m.list("volume") {
-            match parse_volume(v, &self.host.cwd()) {
+            match parse_volume(v, &self.host.cwd())? {
                 Volume::Anonymous(path) => {
                     anonymous.insert(path, json!({}));
                 }
                 Volume::Bind(b) => binds.push(J::String(b)),
             }
         }
-        (J::Object(anonymous), J::Array(binds))
+        Ok((J::Object(anonymous), J::Array(binds)))
     }
 
     fn check_modes(&self, m: &Matches) -> Result<(), Failure> {
@@ -205,7 +205,7 @@ impl Cli<'_> {
         for o in m.list("security-opt") {
             let split = o.split_once('=').or_else(|| o.split_once(':'));
             match split {
-                None if o != "no-new-privileges" => {
+                None | Some((_, "")) if !o.starts_with("no-new-privileges") => {
                     return Err(Failure::new(format!(
                         "Invalid --security-opt: {}",
                         quote(o)
@@ -452,6 +452,14 @@ fn networks(m: &Matches, h: &mut J) -> Check<J> {
             }
             n.link_local
                 .extend(m.list("link-local-ip").iter().map(|l| l.to_string()));
+        }
+        if n.target.trim().is_empty() {
+            return Err("no name set for network".into());
+        }
+        if !user_defined(&n.target) && !n.aliases.is_empty() {
+            return Err(
+                "network-scoped aliases are only supported for user-defined networks".into(),
+            );
         }
         let mut e = json!({});
         if !n.ipv4.is_empty() || !n.ipv6.is_empty() || !n.link_local.is_empty() {

@@ -17,8 +17,14 @@ pub const COMMAND: Command = Command {
             "",
             "Attach STDOUT/STDERR and forward signals",
         ),
-        Flag::experimental("checkpoint", "string"),
-        Flag::experimental("checkpoint-dir", "string"),
+        Flag::long("checkpoint", "string", "Restore from this checkpoint")
+            .needs(Need::Experimental),
+        Flag::long(
+            "checkpoint-dir",
+            "string",
+            "Use a custom checkpoint storage directory",
+        )
+        .needs(Need::Experimental),
         Flag::long(
             "detach-keys",
             "string",

@@ -48,6 +48,7 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
         format = cli.load_config().await.text("statsFormat").to_string();
     }
     let watch = async {
+        let mut clear = "\x1b[2J";
         loop {
             let ids = if m.args.is_empty() {
                 let all = if m.on("all") { "?all=1" } else { "" };
@@ -83,14 +84,14 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
             }
             // Each line is cleared to its end, and the screen below the last.
             let text = text.replace('\n', "\x1b[K\n");
-            cli.out(&format!("\x1b[H{text}\x1b[J")).await;
+            cli.out(&format!("{clear}\x1b[H{text}\x1b[J")).await;
+            clear = "";
             cli.host.sleep(std::time::Duration::from_millis(500)).await;
         }
     };
     if m.on("no-stream") {
         return watch.await;
     }
-    cli.out("\x1b[2J").await;
     match cli.until_signal(watch).await {
         Ok(r) => r,
         Err(n) => Err(Failure::status(128 + n)),

@@ -21,24 +21,16 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
     } else {
         m.args.clone()
     };
-    let unknown = names
-        .iter()
-        .find(|n| *n != "default")
-        .map(|n| not_found(cli, n).text);
-    let known: Vec<String> = names.into_iter().take_while(|n| n == "default").collect();
     let address = cli.address().to_string();
     let document = format!(
         "{{\"Name\":\"default\",\"Metadata\":{{}},\"Endpoints\":{{\"docker\":{{\"Host\":{},\"SkipTLSVerify\":false}}}},\"TLSMaterial\":{{}},\"Storage\":{{\"MetadataPath\":\"\\u003cIN MEMORY\\u003e\",\"TLSPath\":\"\\u003cIN MEMORY\\u003e\"}}}}",
         J::from(address)
     );
-    let shown = inspect(cli, m.str("format"), &known, async |_| {
-        Ok((document.clone().into_bytes(), Some(&CONTEXT)))
+    inspect(cli, m.str("format"), &names, async |name| match name {
+        "default" => Ok((document.clone().into_bytes(), Some(&CONTEXT))),
+        _ => Err(ApiFailure::Other(not_found(cli, name).text)),
     })
-    .await;
-    match unknown {
-        Some(text) => shown.and(Err(Failure::new(text))),
-        None => shown,
-    }
+    .await
 }
 
 const ENDPOINT: Struct = Struct {

@@ -20,7 +20,18 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
             m.args.len()
         )));
     }
-    if m.arg(0) != "default" {
+    let name = m.arg(0);
+    let word = |c: char| c.is_ascii_alphanumeric() || "_.+-".contains(c);
+    if name.len() < 2
+        || !name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        || !name.chars().all(word)
+    {
+        return Err(Failure::new(format!(
+            "context name {} is invalid, names are validated against regexp \"^[a-zA-Z0-9][a-zA-Z0-9_.+-]+$\"",
+            quote(name)
+        )));
+    }
+    if name != "default" {
         return Err(not_found(cli, m.arg(0)));
     }
     let mut config = cli.load_config().await;

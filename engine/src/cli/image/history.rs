@@ -1,5 +1,6 @@
 //! `docker image history`: show the history of an image.
 
+use crate::cli::platform;
 use crate::cli::prelude::*;
 
 /// The command.
@@ -40,7 +41,8 @@ const HEADERS: &[(&str, &str)] = &[
 ];
 
 async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
-    let params = platform_param(Params::new(), m.str("platform"));
+    let params = platform::param(Params::new(), m.str("platform"))
+        .map_err(|e| Failure::new(format!("invalid platform: {e}")))?;
     let list = cli
         .get(format!("/images/{}/history{params}", segment(m.arg(0))))
         .await?;
@@ -115,18 +117,4 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
     )?)
     .await;
     Ok(())
-}
-
-/// `platform` as API 1.48 and later take it.
-pub fn platform_param(params: Params, platform: &str) -> Params {
-    if platform.is_empty() {
-        return params;
-    }
-    let mut parts = platform.splitn(3, '/');
-    let mut p =
-        json!({"os": parts.next().unwrap_or(""), "architecture": parts.next().unwrap_or("")});
-    if let Some(v) = parts.next() {
-        p["variant"] = v.into();
-    }
-    params.add("platform", p.to_string())
 }

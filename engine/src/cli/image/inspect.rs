@@ -1,7 +1,7 @@
 //! `docker image inspect`: display detailed information on one or more images.
 
-use super::history::platform_param;
 use crate::cli::inspect::inspect;
+use crate::cli::platform;
 use crate::cli::prelude::*;
 use crate::cli::shapes;
 
@@ -23,7 +23,7 @@ pub const COMMAND: Command = Command {
 };
 
 async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
-    let params = platform_param(Params::new(), m.str("platform"));
+    let params = platform::param(Params::new(), m.str("platform")).map_err(Failure::new)?;
     inspect(cli, m.str("format"), &m.args, async |id| {
         let raw = cli
             .get_raw(format!("/images/{}/json{params}", segment(id)))

@@ -1,6 +1,6 @@
 //! `docker image load`: load an image from a tar archive or STDIN.
 
-use super::history::platform_param;
+use crate::cli::platform;
 use crate::cli::prelude::*;
 
 /// The command.
@@ -48,7 +48,8 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
     let quiet = m.on("quiet") || !cli.host.is_tty(Stream::Stdout);
     let mut params = Params::new().add("quiet", if quiet { "1" } else { "0" });
     for p in m.list("platform") {
-        params = platform_param(params, p);
+        params = platform::param(params, p)
+            .map_err(|e| Failure::new(format!("invalid platform: {e}")))?;
     }
     let request = Request::post(format!("/images/load{params}")).header(
         http::header::CONTENT_TYPE,

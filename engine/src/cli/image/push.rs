@@ -1,7 +1,7 @@
 //! `docker image push`: upload an image to a registry.
 
-use super::history::platform_param;
 use super::pull::{show, with_auth};
+use crate::cli::platform;
 use crate::cli::prelude::*;
 use bottleship_oci::Reference;
 
@@ -52,11 +52,9 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
         }
         tagged
     };
-    let params = platform_param(Params::new(), m.str("platform")).add_if(
-        !all,
-        "tag",
-        r.tag().unwrap_or("latest"),
-    );
+    let params = platform::param(Params::new(), m.str("platform"))
+        .map_err(|e| Failure::new(format!("invalid platform: {e}")))?
+        .add_if(!all, "tag", r.tag().unwrap_or("latest"));
     let auth = cli.registry_auth(r.domain()).await;
     let name = segment(&r.familiar_name());
     let response = cli

@@ -1,6 +1,6 @@
 //! `docker image save`: save one or more images to a tar archive (streamed to STDOUT by default).
 
-use super::history::platform_param;
+use crate::cli::platform;
 use crate::cli::prelude::*;
 
 /// The command.
@@ -31,7 +31,8 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
         params = params.add("names", name);
     }
     for p in m.list("platform") {
-        params = platform_param(params, p);
+        params = platform::param(params, p)
+            .map_err(|e| Failure::new(format!("invalid platform: {e}")))?;
     }
     cli.save_to(
         m.str("output"),

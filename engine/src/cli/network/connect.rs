@@ -50,10 +50,10 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
     }
     if m.given("driver-opt") {
         let options = m.list("driver-opt");
-        if let Some(bad) = options.iter().find(|o| !o.contains('=')) {
-            return Err(Failure::new(format!(
-                "invalid key/value pair format in driver options: {bad}"
-            )));
+        if options.iter().any(|o| !o.contains('=')) {
+            return Err(Failure::new(
+                "invalid key/value pair format in driver options",
+            ));
         }
         endpoint["DriverOpts"] = object(&options);
     }

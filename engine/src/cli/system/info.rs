@@ -20,6 +20,7 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
         "json" => "{{json .}}",
         f => f,
     };
+    let whole = format == "{{json .}}";
     let template = if format.is_empty() {
         None
     } else {
@@ -34,6 +35,17 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
         let mut doc = server.as_ref().cloned().unwrap_or(json!({}));
         if let Err(e) = &server {
             doc["ServerErrors"] = json!([e.to_string()]);
+        }
+        // Go's names of what JSON spells otherwise.
+        for (go, json) in [
+            ("CPUCfsPeriod", "CpuCfsPeriod"),
+            ("CPUCfsQuota", "CpuCfsQuota"),
+            ("HTTPProxy", "HttpProxy"),
+            ("HTTPSProxy", "HttpsProxy"),
+        ] {
+            if !whole && let Some(value) = doc.get(json).cloned() {
+                doc[go] = value;
+            }
         }
         doc["ClientInfo"] = json!({
             "Debug": false, "Platform": {"Name": "Bottleship"}, "Version": VERSION, "GitCommit": GIT_COMMIT,

@@ -89,7 +89,13 @@ async fn find(cli: &Cli<'_>, kind: &str, id: &str, size: bool) -> Result<Found, 
             continue;
         }
         match cli.get_raw(path).await {
-            Ok(raw) => return Ok((raw, shape)),
+            Ok(raw) => {
+                if size && name != "container" {
+                    cli.err(&format!("WARNING: --size ignored for {name}\n"))
+                        .await;
+                }
+                return Ok((raw, shape));
+            }
             Err(e) if kind.is_empty() && (e.not_found() || passes(&e)) => {}
             Err(e) => return Err(e),
         }

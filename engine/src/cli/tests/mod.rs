@@ -115,6 +115,8 @@ pub struct Canned {
     pub absent: bool,
     /// The daemon's API version.
     pub version: &'static str,
+    /// What its ping says of swarms; nothing when empty.
+    pub swarm: &'static str,
     pub answers: HashMap<String, (u16, String)>,
     /// What is answered to everything else.
     pub otherwise: Option<String>,
@@ -129,10 +131,17 @@ impl Transport for Canned {
             return Err(TransportError::Connect);
         }
         if request.target == "/_ping" {
-            return Ok(Response::status(StatusCode::OK).header(
+            let mut pong = Response::status(StatusCode::OK).header(
                 http::HeaderName::from_static("api-version"),
                 HeaderValue::from_static(self.version),
-            ));
+            );
+            if !self.swarm.is_empty() {
+                pong = pong.header(
+                    http::HeaderName::from_static("swarm"),
+                    HeaderValue::from_static(self.swarm),
+                );
+            }
+            return Ok(pong);
         }
         let mut body = Vec::new();
         let mut stream = request.body.into_stream();

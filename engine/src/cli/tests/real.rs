@@ -142,6 +142,7 @@ fn recorded_help() {
             &host,
             &Canned {
                 version: "1.41",
+                swarm: "inactive",
                 ..Canned::default()
             },
         );

@@ -30,8 +30,18 @@ pub const COMMANDS: &[&[Command]] = &[
     stack::COMMANDS,
     swarm::COMMANDS,
     trust::COMMANDS,
-    &[volume::UPDATE],
+    &[volume::UPDATE, DIAL_STDIO],
 ];
+
+/// Docker's client calls it over SSH; no list tells of it.
+const DIAL_STDIO: Command = Command {
+    names: &["system dial-stdio"],
+    usage: "",
+    about: "Proxy the stdio stream to the daemon connection. Should not be invoked manually.",
+    args: Args::None,
+    flags: &[],
+    run: refuse,
+};
 
 /// Lists that a daemon refuses in words of its own.
 const LISTS: &[(&str, &str)] = &[
@@ -62,6 +72,7 @@ pub fn refuse<'a>(cli: &'a Cli<'a>, m: &'a Matches) -> LocalBoxFuture<'a, Result
             }
             "trust" => "there is no notary to ask for signatures",
             "manifest" => "manifest lists are not made here",
+            "system" => "hosts are not reached over SSH",
             "context" => "there is one context, \"default\"",
             _ => "it is not implemented",
         };

@@ -13,6 +13,7 @@ pub const UPDATE: Command = Command {
         "availability",
         "string",
         "Cluster Volume availability (\"active\", \"pause\", \"drain\") (default \"active\")",
-    )],
+    )
+    .needs(Need::Swarm)],
     run: refuse,
 };

@@ -16,7 +16,8 @@ pub const COMMAND: Command = Command {
             "cluster",
             "",
             "Display only cluster volumes, and use cluster volume list formatting",
-        ),
+        )
+        .needs(Need::Swarm),
         Flag::new(
             'f',
             "filter",
