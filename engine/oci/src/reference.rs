@@ -273,7 +273,9 @@ fn parse_full(domain: &str, remainder: &str) -> Result<Reference, ReferenceError
         Some(reference) => reference,
         None if domain.is_empty() && remainder.is_empty() => Err(ReferenceError::Empty),
         None if match_grammar(&domain.to_lowercase(), &remainder.to_lowercase()).is_some()
-            || match_grammar("", &format!("{domain}/{remainder}").to_lowercase()).is_some() =>
+            // What looks like a registry because of its capitals may be the first part of a path.
+            || match_grammar("localhost", &format!("{domain}/{remainder}").to_lowercase())
+                .is_some() =>
         {
             Err(ReferenceError::NameUppercase)
         }
@@ -448,6 +450,7 @@ mod tests {
                 "invalid reference format: repository name (me/UP) must be lowercase".to_string(),
             ),
             ("", "invalid reference format".into()),
+            ("YOUR_NAME/app", "repository name must be lowercase".into()),
             ("../../x:latest", "invalid reference format".into()),
             ("host:99999/x", "invalid reference format".into()),
             ("-x", "invalid reference format".into()),
