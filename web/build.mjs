@@ -173,6 +173,33 @@ for (const [dir, index] of /** @type {const} */ ([['lessons', lessons], ['drills
   writeFileSync(join(out, dir, 'index.json'), JSON.stringify(index));
 }
 
+// For a static host that knows its address: of each lesson a page to share, and what oEmbed (https://oembed.com) makes of it.
+rmSync(join(out, 'share'), { recursive: true, force: true });
+if (process.env.BOTTLESHIP_URL) {
+  const site = new URL(process.env.BOTTLESHIP_URL);
+  if (!site.pathname.endsWith('/')) throw new Error(`BOTTLESHIP_URL must end in /, and is ${site}`);
+  const text = (/** @type {string} */ t) => t.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
+  mkdirSync(join(out, 'share'));
+  for (const { name, title, summary } of lessons) {
+    const [page, lab] = [new URL(`?lesson=${name}`, site).href, new URL(`?lesson=${name}&embed`, site).href];
+    const [width, height] = [800, 520];
+    const html = `<iframe src="${text(lab)}" width="${width}" height="${height}" title="${text(title)}" style="border:0" allow="clipboard-write" loading="lazy"></iframe>`;
+    writeFileSync(join(out, `share/${name}.json`), JSON.stringify({ version: '1.0', type: 'rich', title, provider_name: 'Bottleship', provider_url: site.href, html, width, height }));
+    const head = [
+      '<meta charset="utf-8">',
+      `<meta http-equiv="Content-Security-Policy" content="default-src 'none'">`,
+      `<title>${text(title)} · Bottleship</title>`,
+      `<meta name="description" content="${text(summary)}">`,
+      `<meta property="og:title" content="${text(title)}">`,
+      `<meta property="og:description" content="${text(summary)}">`,
+      `<link rel="canonical" href="${text(page)}">`,
+      `<link rel="alternate" type="application/json+oembed" href="${text(new URL(`share/${name}.json`, site).href)}" title="${text(title)}">`,
+      `<meta http-equiv="refresh" content="0; url=../?lesson=${name}">`,
+    ];
+    writeFileSync(join(out, `share/${name}.html`), `<!doctype html>\n<html lang="en">\n<head>\n${head.join('\n')}\n</head>\n<body><p><a href="../?lesson=${name}">${text(title)}</a></p></body>\n</html>\n`);
+  }
+}
+
 const preload = [
   // Runs as soon as it is there, whatever else is still on its way.
   `<script type="module" async src="./${startName}"></script>`,

@@ -101,7 +101,7 @@ test('a lesson that prepares the host otherwise says so and starts over when ask
 test('a new file is in the list', LONG, async () => {
   writeFileSync(join(dir, 'course/02-other.md'), LESSON.replace('My lesson', 'Another lesson'));
   await until(() => /02-other\.md is fine/.test(said));
-  await page.getByRole('button', { name: 'All lessons' }).click();
+  await page.locator('#guide nav.tabs').getByText('Lessons').click();
   await page.getByRole('link', { name: /Another lesson/ }).waitFor({ timeout: 60_000 });
   assert.deepEqual(b.wrong.console.filter((text) => !/favicon/.test(text)), []);
 });

@@ -70,7 +70,8 @@
       addEventListener('message', this.#heard);
       this.#frame = frame;
       this.#aim();
-      this.replaceChildren(frame);
+      // Not among the page's own elements: React takes away what it did not make there.
+      (this.shadowRoot ?? this.attachShadow({ mode: 'open' })).replaceChildren(frame);
     }
 
     disconnectedCallback() {
