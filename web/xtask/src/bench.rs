@@ -52,7 +52,7 @@ pub fn run(args: &[String]) -> Result<()> {
     let figures: BTreeMap<String, Figure> = serde_json::from_slice(&output.stdout)
         .with_context(|| format!("web/bench.mjs printed no figures ({})", output.status))?;
     println!(
-        "{:<42} {:>8} {:>9} {:>6} {:>9} {:>5}",
+        "{:<42} {:>8} {:>9} {:>6} {:>9} {:>5}  within",
         "in the page (headless Chromium)", "at most", "median", "ratio", "least", "runs"
     );
     for (name, most) in TARGETS {
@@ -67,7 +67,10 @@ pub fn run(args: &[String]) -> Result<()> {
             runs,
         } = figure;
         let ratio = most.map_or("-".into(), |most| format!("{:.2}", median / most));
-        println!("{name:<42} {most_text:>8} {median:>9.2} {ratio:>6} {least:>9.2} {runs:>5}");
+        let within = most.map_or("", |most| if *median <= most { "yes" } else { "no" });
+        println!(
+            "{name:<42} {most_text:>8} {median:>9.2} {ratio:>6} {least:>9.2} {runs:>5}  {within}"
+        );
     }
     anyhow::ensure!(
         output.status.success(),

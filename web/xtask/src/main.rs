@@ -14,7 +14,8 @@ const USAGE: &str = "\
 cargo xtask COMMAND
 
   build [--dev]          target/release/bottleship and target/site (--dev: quick to build, slow to run)
-  page [--dev]           what changes with the page: the engine in it and its JavaScript, not server and images
+  page [--dev | --names] what changes with the page: the engine in it and its JavaScript, not server and images
+                         (--names: uncompressed, with the engine's functions named for a browser's profiler)
   serve [--addr A] [..]  build, then serve the site; more arguments go to `bottleship serve`
   test [PART..]          all tests, or some of: fmt clippy native lessons wasm e2e conformance
   bench [--no-build]     measure the page in Chromium, beside the targets
@@ -33,7 +34,7 @@ fn main() -> Result<()> {
     };
     match command {
         "build" => site::build(site::Profile::from_args(rest)?),
-        "page" => site::build_page(site::Profile::from_args(rest)?),
+        "page" => site::build_page(rest),
         "serve" => site::serve(rest),
         "test" => test::run(rest),
         "bench" => bench::run(rest),

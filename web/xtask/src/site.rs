@@ -64,7 +64,7 @@ pub fn build(profile: Profile) -> Result<()> {
     setup::node_modules()?;
     server(profile)?;
     images(profile)?;
-    wasm(profile)?;
+    wasm(profile, Names::Without)?;
     page()?;
     if profile == Profile::Release {
         compress()?;
@@ -77,16 +77,29 @@ pub fn build(profile: Profile) -> Result<()> {
     Ok(())
 }
 
-/// Builds what changes with the page, the engine in it included; the server and the images stay as they are.
-pub fn build_page(profile: Profile) -> Result<()> {
+/// Builds what changes with the page, the engine in it included; the server and the images stay as they are. With
+/// `--names` a browser's profiler tells the engine's functions apart; nothing is compressed then.
+pub fn build_page(args: &[String]) -> Result<()> {
+    let (names, args) = match args {
+        [flag] if flag == "--names" => (Names::With, &[][..]),
+        args => (Names::Without, args),
+    };
+    let profile = Profile::from_args(args)?;
     setup::wasm_target()?;
     setup::node_modules()?;
-    wasm(profile)?;
+    wasm(profile, names)?;
     page()?;
-    match profile {
-        Profile::Release => compress(),
-        Profile::Dev => Ok(()),
+    match (profile, names) {
+        (Profile::Release, Names::Without) => compress(),
+        _ => Ok(()),
     }
+}
+
+/// Whether the engine's module says what its functions are called: half as much again of its size.
+#[derive(Clone, Copy, PartialEq)]
+enum Names {
+    With,
+    Without,
 }
 
 /// Builds what native hosts need: the server, the host's files and the offered images.
@@ -112,7 +125,7 @@ const MODULES: &[&str] = &["bottleship-web", "bottleship-web-lesson"];
 /// Compiles the page's modules to wasm and makes their JavaScript glue in target/wasm. wasm-opt is left out: what it
 /// saves of the engine it costs again once compressed (5.9 to 5.6 MB, but 1.51 to 1.59 MB as brotli), for minutes of
 /// work.
-fn wasm(profile: Profile) -> Result<()> {
+fn wasm(profile: Profile, names: Names) -> Result<()> {
     let target = "wasm32-unknown-unknown";
     let mut build = sh::cargo();
     build.args(["build", "--locked", "--target", target]);
@@ -128,7 +141,7 @@ fn wasm(profile: Profile) -> Result<()> {
             .input_path(&built)
             .web(true)?
             .omit_default_module_path(false)
-            .remove_name_section(profile == Profile::Release)
+            .remove_name_section(profile == Profile::Release && names == Names::Without)
             .generate(sh::target().join("wasm"))
             .with_context(|| format!("can't make the JavaScript glue for {}", built.display()))?;
     }
