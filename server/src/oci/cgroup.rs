@@ -18,8 +18,8 @@ pub const CONTROLLERS: [&str; 6] = ["cpu", "cpuacct", "memory", "pids", "freezer
 /// How the host's groups are laid out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// One hierarchy for all controllers.
-    V2,
+    /// One hierarchy for all controllers, and where it is mounted.
+    V2(PathBuf),
     /// A hierarchy for each controller, by name.
     V1(BTreeMap<String, PathBuf>),
 }
@@ -28,7 +28,7 @@ impl Layout {
     /// What is mounted.
     pub fn detect() -> Layout {
         if Path::new(ROOT).join("cgroup.controllers").exists() {
-            return Layout::V2;
+            return Layout::V2(ROOT.into());
         }
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         let mut found = BTreeMap::new();
@@ -51,7 +51,7 @@ impl Layout {
     /// `1` or `2`.
     pub fn version(&self) -> &'static str {
         match self {
-            Layout::V2 => "2",
+            Layout::V2(_) => "2",
             Layout::V1(_) => "1",
         }
     }
@@ -60,9 +60,8 @@ impl Layout {
     pub fn missing(&self) -> Vec<&'static str> {
         let there: Vec<String> = match self {
             Layout::V1(found) => found.keys().cloned().collect(),
-            Layout::V2 => {
-                let list =
-                    fs::read_to_string(format!("{ROOT}/cgroup.controllers")).unwrap_or_default();
+            Layout::V2(root) => {
+                let list = fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default();
                 // Version 2 counts processor time and freezes without controllers for it.
                 let own = ["cpuacct", "freezer", "devices"].map(str::to_owned);
                 list.split_whitespace()
@@ -80,7 +79,7 @@ impl Layout {
     fn dirs(&self, group: &str) -> Vec<PathBuf> {
         let group = group.trim_start_matches('/');
         match self {
-            Layout::V2 => vec![Path::new(ROOT).join(group)],
+            Layout::V2(root) => vec![root.join(group)],
             Layout::V1(found) => {
                 let mut dirs: Vec<PathBuf> = found.values().map(|at| at.join(group)).collect();
                 // cpu and cpuacct may be one.
@@ -94,7 +93,7 @@ impl Layout {
     fn dir(&self, controller: &str, group: &str) -> Option<PathBuf> {
         let group = group.trim_start_matches('/');
         match self {
-            Layout::V2 => Some(Path::new(ROOT).join(group)),
+            Layout::V2(root) => Some(root.join(group)),
             Layout::V1(found) => Some(found.get(controller)?.join(group)),
         }
     }
@@ -109,8 +108,8 @@ impl Layout {
             fs::create_dir_all(&dir)
                 .with_context(|| format!("can't make the control group {}", dir.display()))?;
         }
-        if *self == Layout::V2 {
-            let mut above = PathBuf::from(ROOT);
+        if let Layout::V2(root) = self {
+            let mut above = root.clone();
             for name in group.split('/').filter(|name| !name.is_empty()) {
                 for controller in ["cpu", "memory", "pids"] {
                     // Fails where processes are in the group; the limit below tells then.
@@ -128,7 +127,7 @@ impl Layout {
                 );
             }
         }
-        let v2 = *self == Layout::V2;
+        let v2 = matches!(self, Layout::V2(_));
         let set = |controller: &str, file: &str, value: String| -> Result<()> {
             let dir = self
                 .dir(controller, group)
@@ -163,7 +162,7 @@ impl Layout {
     /// What a group uses.
     pub fn stats(&self, group: &str) -> RuntimeStats {
         match self {
-            Layout::V2 => self.stats_v2(group),
+            Layout::V2(_) => self.stats_v2(group),
             Layout::V1(_) => self.stats_v1(group),
         }
     }
@@ -231,7 +230,7 @@ impl Layout {
     /// Whether the kernel killed something in the group for want of memory.
     pub fn oom_killed(&self, group: &str) -> bool {
         let text = match self {
-            Layout::V2 => self.text("memory", group, "memory.events"),
+            Layout::V2(_) => self.text("memory", group, "memory.events"),
             Layout::V1(_) => self.text("memory", group, "memory.oom_control"),
         };
         keyed(&text).get("oom_kill").is_some_and(|count| *count > 0)
@@ -325,5 +324,53 @@ mod tests {
         let read = keyed("oom_kill_disable 0\nunder_oom 0\noom_kill 3\nbroken\n");
         assert_eq!(read.get("oom_kill"), Some(&3));
         assert_eq!(read.len(), 3);
+    }
+
+    #[test]
+    fn version_two_is_limited_and_counted_in_one_hierarchy() {
+        let root = tempfile::tempdir().expect("a directory");
+        let write = |file: &str, text: &str| {
+            std::fs::write(root.path().join(file), text).expect("written");
+        };
+        let read = |file: &str| std::fs::read_to_string(root.path().join(file)).expect("there");
+        write("cgroup.controllers", "cpuset cpu io memory\n");
+        let layout = Layout::V2(root.path().to_owned());
+        assert_eq!(layout.missing(), ["pids"]);
+        let limits = ResourceLimits {
+            memory: Some(4096),
+            pids: Some(7),
+            cpu_quota: Some(50_000),
+            cpu_period: Some(100_000),
+            ..ResourceLimits::default()
+        };
+        layout.make_parent("/b/s", &limits).expect("a group");
+        assert_eq!(read("b/s/memory.max"), "4096");
+        assert_eq!(read("b/s/memory.swap.max"), "0");
+        assert_eq!(read("b/s/pids.max"), "7");
+        assert_eq!(read("b/s/cpu.max"), "50000 100000");
+        assert_eq!(read("b/cgroup.subtree_control"), "+pids");
+        write("b/s/cpu.stat", "usage_usec 5\nsystem_usec 2\n");
+        write("b/s/memory.current", "100\n");
+        write("b/s/memory.peak", "200\n");
+        write("b/s/memory.stat", "inactive_file 30\n");
+        write("b/s/pids.current", "3\n");
+        write("b/s/io.stat", "8:0 rbytes=10 wbytes=4\n8:1 rbytes=1\n");
+        let stats = layout.stats("/b/s");
+        assert_eq!((stats.cpu_total, stats.cpu_kernel), (5000, 2000));
+        assert_eq!(
+            (stats.memory, stats.memory_max, stats.memory_cache),
+            (100, 200, 30)
+        );
+        assert_eq!(
+            (stats.pids, stats.block_read, stats.block_write),
+            (3, 11, 4)
+        );
+        assert!(!layout.oom_killed("/b/s"));
+        write("b/s/memory.events", "oom 1\noom_kill 1\n");
+        assert!(layout.oom_killed("/b/s"));
+        write("b/s/cgroup.procs", "12\n");
+        std::fs::create_dir(root.path().join("b/s/c")).expect("a group below");
+        write("b/s/c/cgroup.procs", "13\n12\n");
+        assert_eq!(layout.processes("/b/s"), [12, 13]);
     }
 }
