@@ -9,20 +9,24 @@ pub const COMMAND: Command = Command {
     usage: "[OPTIONS] CONTAINER [CONTAINER...]",
     about: "Stop one or more running containers",
     args: Args::Min(1),
-    flags: &[
-        Flag::new('s', "signal", "string", "Signal to send to the container"),
-        Flag::new(
-            't',
-            "timeout",
-            "int",
-            "Seconds to wait before killing the container",
-        ),
-        Flag::hidden("time", "int"),
-    ],
-    run: |cli, m| Box::pin(run(cli, m)),
+    flags: FLAGS,
+    run: |cli, m| Box::pin(run(cli, m, "stop")),
 };
 
-async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
+/// What `docker restart` takes, too.
+pub const FLAGS: &[Flag] = &[
+    Flag::new('s', "signal", "string", "Signal to send to the container"),
+    Flag::new(
+        't',
+        "timeout",
+        "int",
+        "Seconds to wait before killing the container",
+    ),
+    Flag::hidden("time", "int"),
+];
+
+/// Asks for `action` on each container: `stop`, or `restart`.
+pub async fn run(cli: &Cli<'_>, m: &Matches, action: &str) -> Result<(), Failure> {
     if m.given("time") {
         cli.out("Flag --time has been deprecated, use --timeout instead\n")
             .await;
@@ -38,7 +42,7 @@ async fn run(cli: &Cli<'_>, m: &Matches) -> Result<(), Failure> {
             .add_if(m.given("signal"), "signal", m.str("signal"))
             .add_if(timeout.is_some(), "t", timeout.unwrap_or(""));
         cli.post(
-            format!("/containers/{}/stop{params}", segment(id)),
+            format!("/containers/{}/{action}{params}", segment(id)),
             &J::Null,
         )
         .await
