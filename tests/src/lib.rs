@@ -1,1 +1,4 @@
-//! Integration tests.
+//! Checks of the tests themselves.
+
+#[cfg(test)]
+mod hostile_rows;

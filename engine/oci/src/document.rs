@@ -158,6 +158,21 @@ pub fn printable(text: &str) -> String {
         .collect()
 }
 
+/// As [`printable`], but line feeds and tabs stay.
+pub fn printable_lines(text: &str) -> String {
+    let escape = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if !text.contains(escape) {
+        return text.to_owned();
+    }
+    text.chars().fold(String::new(), |mut out, c| {
+        match escape(c) {
+            true => out.extend(c.escape_default()),
+            false => out.push(c),
+        }
+        out
+    })
+}
+
 /// Builds a `Value`, refusing a key given twice in one object.
 struct UniqueKeys;
 

@@ -1,5 +1,6 @@
 //! From method and path to handler.
 
+use bottleship_oci::document::printable_lines;
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue, PRAGMA, SERVER};
 use http::{Method, StatusCode};
 
@@ -32,7 +33,7 @@ pub fn error_response(error: &ApiError) -> Response {
     Response::json(
         error.kind.status(),
         &ErrorResponse {
-            message: error.message.clone(),
+            message: printable_lines(&error.message),
         },
     )
 }

@@ -2,6 +2,7 @@
 
 use super::{Failure, tabwriter};
 use bottleship_gotmpl::{Func, Functions, MissingKey, Param, Template, Value};
+use bottleship_oci::document::printable_lines;
 use std::borrow::Cow;
 use std::rc::Rc;
 
@@ -85,7 +86,8 @@ pub fn render(format: &str, default_table: &str, rows: &Rows) -> Result<String, 
     // As in docker, a template the header cannot follow leaves it cut short.
     let _ = template.execute_to(&mut text, &header, MissingKey::Invalid, Functions::Header);
     text.push('\n');
-    text.push_str(&body);
+    // Images come from strangers: what they say of themselves must not drive a terminal.
+    text.push_str(&printable_lines(&body));
     Ok(tabwriter::table(&text))
 }
 

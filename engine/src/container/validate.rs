@@ -94,6 +94,10 @@ fn check_config(config: &ContainerConfig) -> Checked {
             variable.is_empty() || variable.starts_with('='),
             format!("invalid environment variable: {variable}"),
         )?;
+        refuse(
+            variable.contains('\0'),
+            format!("invalid environment variable: {variable:?} contains nul byte"),
+        )?;
     }
     if !config.stop_signal.is_empty() {
         super::signal::parse_signal(&config.stop_signal)?;

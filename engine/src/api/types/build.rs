@@ -1,3 +1,4 @@
+use bottleship_oci::document::printable_lines;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -74,7 +75,7 @@ impl JsonMessage {
 
     /// `{"errorDetail": {…}, "error": …}`.
     pub fn error(code: i64, message: impl Into<String>) -> Self {
-        let message = message.into();
+        let message = printable_lines(&message.into());
         JsonMessage {
             error: message.clone(),
             error_detail: Some(JsonError { code, message }),

@@ -53,6 +53,23 @@ fn tables() {
     );
 }
 
+/// Row C28: what an image says of itself does not drive the terminal.
+#[test]
+fn tables_are_printable() {
+    let mut daemon = daemon();
+    let history = r#"[{"Id":"<missing>","Created":1684449257,"CreatedBy":"\u001b]0;owned\u0007\u001b[2J\u009b","Tags":null,"Size":0,"Comment":"<script>"}]"#;
+    let path = "GET /images/x/history".to_string();
+    daemon.answers.insert(path, (200, history.into()));
+    let (code, out, _) = run(&["history", "x"], &TestHost::default(), &daemon);
+    assert_eq!(code, 0);
+    assert!(
+        out.contains("\\u{1b}]0;owned") && out.contains("<script>"),
+        "{out:?}"
+    );
+    let control = out.chars().any(|c| c.is_control() && c != '\n');
+    assert!(!control, "{out:?}");
+}
+
 #[test]
 fn templates_and_json() {
     assert_eq!(

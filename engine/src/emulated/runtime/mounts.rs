@@ -91,6 +91,21 @@ pub fn fill(
     Ok(())
 }
 
+/// What may be mounted over in `/proc`, as lxcfs does.
+const PROC_FILES: [&str; 11] = [
+    "/proc/cpuinfo",
+    "/proc/diskstats",
+    "/proc/meminfo",
+    "/proc/stat",
+    "/proc/swaps",
+    "/proc/uptime",
+    "/proc/loadavg",
+    "/proc/slabinfo",
+    "/proc/net/dev",
+    "/proc/sys/kernel/ns_last_pid",
+    "/proc/sys/crypto/fips_enabled",
+];
+
 /// runc's words for a mount that failed.
 fn failed(target: &str, errno: Errno) -> RuntimeError {
     let text = errno.strerror().to_lowercase();
@@ -205,7 +220,23 @@ impl Into<'_> {
                 return Err(RuntimeError::Failed(message));
             }
         };
+        self.check_proc(&mount.target)?;
         self.mount(&mount.target, fs, &mount.device, flags)
+    }
+
+    /// Nothing goes over what the kernel says of itself, wherever links lead (runc's `checkProcMount`).
+    fn check_proc(&self, target: &str) -> Result<(), RuntimeError> {
+        let Ok(at) = self.resolve(target) else {
+            return Ok(());
+        };
+        let path = at.d_path(&self.root);
+        let own = PROC_FILES.iter().any(|file| file.as_bytes() == path);
+        if at.mount.fs().kind() != "proc" || own {
+            return Ok(());
+        }
+        Err(RuntimeError::Start(format!(
+            "error mounting {target:?} to rootfs at {target:?}: {target:?} cannot be mounted because it is inside /proc"
+        )))
     }
 
     fn init_program(&self) -> Result<(), RuntimeError> {
