@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use bottleship_linux::{Kernel, KernelConfig};
+use bottleship_oci::reference::DEFAULT_DOMAIN;
 use bottleship_vfs::Quota;
 
 use super::http::LoopbackFetch;
@@ -18,7 +19,7 @@ use crate::executor::Executor;
 use crate::fetch::Fetch;
 use crate::layer::Limits;
 use crate::network::Network;
-use crate::registry::{self, Fallback, Open, Registry};
+use crate::registry::{self, Fallback, Hub, Open, Registry};
 use crate::snapshot::SnapshotError;
 use crate::store::Store;
 use crate::{Config, Engine};
@@ -166,6 +167,20 @@ pub fn furnish(engine: &Engine) {
         engine.images().attach_registry(domain, registry.clone());
     }
     crate::keeper::keep(engine);
+}
+
+/// Gives an engine a Docker Hub of its own, before the site's and the real one: what a learner pushes stays with them.
+pub fn open_hub(engine: &Engine) {
+    let ports = engine.ports();
+    let hub = Hub::new(
+        Rc::new(StoredContent::of_hub(ports.store.clone())),
+        ports.store.clone(),
+        ports.clock.clone(),
+        ports.entropy.clone(),
+    );
+    engine
+        .images()
+        .attach_registry(DEFAULT_DOMAIN, Rc::new(hub));
 }
 
 /// The engine's own registry, at an address where no other one answers.

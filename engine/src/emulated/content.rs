@@ -35,6 +35,12 @@ const REGISTRY: Buckets = Buckets {
     pieces: "registry-content-pieces",
 };
 
+const HUB: Buckets = Buckets {
+    whole: "hub-content",
+    cut: "hub-content-cut",
+    pieces: "hub-content-pieces",
+};
+
 const REGISTRY_FILES: Buckets = Buckets {
     whole: "blobs",
     cut: "blobs-cut",
@@ -88,6 +94,11 @@ impl StoredContent {
     /// A registry's content, apart from the engine's own.
     pub fn of_registry(store: Rc<dyn Store>) -> Self {
         Self::in_buckets(store, REGISTRY)
+    }
+
+    /// The content of a Docker Hub of one's own.
+    pub fn of_hub(store: Rc<dyn Store>) -> Self {
+        Self::in_buckets(store, HUB)
     }
 
     /// The content of a registry that keeps its state in files of its own.

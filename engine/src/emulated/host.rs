@@ -20,7 +20,7 @@ use bottleship_vfs::{
 };
 use futures::future::{Either, join, pending, select};
 
-use super::assemble::{Machine, Outside, assemble, kernel as make_kernel};
+use super::assemble::{Machine, Outside, assemble, kernel as make_kernel, open_hub};
 use super::stored_tree::StoredTree;
 use super::{HostRoot, builtin_docker};
 use crate::api::stdcopy::StdStream;
@@ -154,6 +154,7 @@ impl DockerHost {
             Rc::new(HostRoot::new(root)),
             config,
         )?;
+        open_hub(&engine);
         let commands = Rc::new(CommandLog::default());
         builtin_docker::register(&kernel, &engine, &commands);
 

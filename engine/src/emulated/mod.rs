@@ -16,7 +16,7 @@ pub(crate) mod stored_tree;
 mod trees;
 mod volumes;
 
-pub use assemble::{Machine, Outside, assemble, assemble_with, furnish, kernel};
+pub use assemble::{Machine, Outside, assemble, assemble_with, furnish, kernel, open_hub};
 pub use content::StoredContent;
 pub use host::{DockerHost, HostConfig, HostError, Job, Output, Terminal};
 pub use host_dirs::HostRoot;

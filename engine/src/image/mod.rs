@@ -11,6 +11,8 @@ mod commit;
 mod disk_usage;
 mod distribution;
 mod history;
+#[cfg(test)]
+mod hub_tests;
 mod import;
 mod inspect;
 mod list;
@@ -22,6 +24,8 @@ mod prune;
 mod pull;
 mod push;
 mod remote;
+#[cfg(test)]
+mod remote_tests;
 mod remove;
 mod save;
 mod search;

@@ -161,8 +161,8 @@ impl Images {
         source
     }
 
-    /// Asks one endpoint after the other. If none has it, the first that knew better than "cannot
-    /// be reached" is believed.
+    /// Asks one endpoint after the other. If none has it, one that has the repository is believed, else one that can be
+    /// reached.
     async fn find_manifest(
         &self,
         reference: &Reference,
@@ -183,14 +183,12 @@ impl Images {
                 Err(Failure::Refused(error)) => return Err(error),
             }
         }
-        let unreachable = |e: &&RemoteError| matches!(e, RemoteError::Unreachable(_));
-        let error = match errors.last() {
-            Some(last) if unreachable(&last) => {
-                errors.iter().find(|e| !unreachable(e)).unwrap_or(last)
-            }
-            Some(last) => last,
-            None => return Err(ApiError::system("no registry to pull from")),
-        };
+        let knows = |e: &&RemoteError| matches!(e, RemoteError::Code(code, _) if code == "MANIFEST_UNKNOWN");
+        let reachable = |e: &&RemoteError| !matches!(e, RemoteError::Unreachable(_));
+        let error = (errors.iter().rev().find(knows))
+            .or_else(|| errors.iter().rev().find(reachable))
+            .or(errors.last())
+            .ok_or_else(|| ApiError::system("no registry to pull from"))?;
         Err(error.of_pull(reference))
     }
 

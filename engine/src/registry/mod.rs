@@ -8,6 +8,7 @@ mod auth;
 mod blobs;
 mod error;
 mod fetch;
+mod hub;
 mod lists;
 mod manifests;
 mod state;
@@ -36,6 +37,7 @@ use crate::store::Store;
 pub use auth::{Action, Authorizer, Challenge, Open, Resource};
 pub use error::RegistryError;
 pub use fetch::Fallback;
+pub use hub::Hub;
 pub use token::{Grant, TokenAuthority};
 
 use error::Code;
@@ -74,6 +76,7 @@ pub struct Registry {
     entropy: Rc<dyn Entropy>,
     auth: Rc<dyn Authorizer>,
     limits: Limits,
+    buckets: state::Buckets,
     state: RefCell<State>,
     uploads: RefCell<Uploads>,
     /// Whether the state was read from the store.
@@ -107,6 +110,7 @@ impl Registry {
             entropy,
             auth,
             limits,
+            buckets: state::OWN,
             state: RefCell::default(),
             uploads: RefCell::default(),
             loaded: Mutex::new(false),
@@ -129,14 +133,37 @@ impl Registry {
         )
     }
 
-    async fn dispatch(&self, request: Request) -> Answer {
-        {
-            let mut loaded = self.loaded.lock().await;
-            if !*loaded {
-                self.load_state().await?;
-                *loaded = true;
-            }
+    /// The same registry with its state elsewhere in the store. Nothing was asked of it yet.
+    fn in_buckets(mut self, buckets: state::Buckets) -> Registry {
+        self.buckets = buckets;
+        self
+    }
+
+    /// Reads what an earlier registry left, once.
+    async fn load(&self) -> Result<(), RegistryError> {
+        let mut loaded = self.loaded.lock().await;
+        if !*loaded {
+            self.load_state().await?;
+            *loaded = true;
         }
+        Ok(())
+    }
+
+    /// The names of all repositories, in order.
+    pub async fn repositories(&self) -> Vec<String> {
+        match self.load().await {
+            Ok(()) => self.state.borrow().repositories.keys().cloned().collect(),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// Whether there is a repository of this name.
+    pub async fn has_repository(&self, name: &str) -> bool {
+        self.load().await.is_ok() && self.state.borrow().repositories.contains_key(name)
+    }
+
+    async fn dispatch(&self, request: Request) -> Answer {
+        self.load().await?;
         let Request {
             method,
             target,

@@ -8,9 +8,25 @@ use serde::{Deserialize, Serialize};
 use super::{Registry, RegistryError};
 use crate::store::Op;
 
-const BLOBS: &str = "registry-blob";
-const MANIFESTS: &str = "registry-manifest";
-const TAGS: &str = "registry-tag";
+/// Where a registry keeps what its repositories have.
+#[derive(Clone, Copy)]
+pub(super) struct Buckets {
+    blobs: &'static str,
+    manifests: &'static str,
+    tags: &'static str,
+}
+
+pub(super) const OWN: Buckets = Buckets {
+    blobs: "registry-blob",
+    manifests: "registry-manifest",
+    tags: "registry-tag",
+};
+
+pub(super) const HUB: Buckets = Buckets {
+    blobs: "hub-blob",
+    manifests: "hub-manifest",
+    tags: "hub-tag",
+};
 
 #[derive(Default)]
 pub(super) struct State {
@@ -56,7 +72,7 @@ impl Registry {
             Some((name.into(), rest.into()))
         };
         let mut blobs = Vec::new();
-        for (key, value) in self.store.load(BLOBS).await? {
+        for (key, value) in self.store.load(self.buckets.blobs).await? {
             let size = std::str::from_utf8(&value)
                 .ok()
                 .and_then(|s| s.parse::<u64>().ok());
@@ -67,7 +83,7 @@ impl Registry {
             }
         }
         let mut manifests = Vec::new();
-        for (key, value) in self.store.load(MANIFESTS).await? {
+        for (key, value) in self.store.load(self.buckets.manifests).await? {
             if let (Some((name, digest)), Ok(link)) = (
                 repository(&key, '@'),
                 serde_json::from_slice::<Link>(&value),
@@ -77,7 +93,7 @@ impl Registry {
             }
         }
         let mut tags = Vec::new();
-        for (key, value) in self.store.load(TAGS).await? {
+        for (key, value) in self.store.load(self.buckets.tags).await? {
             let digest = std::str::from_utf8(&value)
                 .ok()
                 .and_then(|s| s.parse::<Digest>().ok());
@@ -121,21 +137,26 @@ impl Registry {
             value: value.into(),
         };
         let delete = |bucket, key: String| Op::Delete { bucket, key };
+        let Buckets {
+            blobs,
+            manifests,
+            tags,
+        } = self.buckets;
         let ops = changes.iter().map(|change| match change {
             Change::Blob(name, digest, size) => {
-                put(BLOBS, format!("{name}@{digest}"), size.to_string().into())
+                put(blobs, format!("{name}@{digest}"), size.to_string().into())
             }
             Change::Manifest(name, digest, link) => put(
-                MANIFESTS,
+                manifests,
                 format!("{name}@{digest}"),
                 serde_json::to_vec(link).unwrap_or_default(),
             ),
             Change::Tag(name, tag, digest) => {
-                put(TAGS, format!("{name}:{tag}"), digest.to_string().into())
+                put(tags, format!("{name}:{tag}"), digest.to_string().into())
             }
-            Change::NoBlob(name, digest) => delete(BLOBS, format!("{name}@{digest}")),
-            Change::NoManifest(name, digest) => delete(MANIFESTS, format!("{name}@{digest}")),
-            Change::NoTag(name, tag) => delete(TAGS, format!("{name}:{tag}")),
+            Change::NoBlob(name, digest) => delete(blobs, format!("{name}@{digest}")),
+            Change::NoManifest(name, digest) => delete(manifests, format!("{name}@{digest}")),
+            Change::NoTag(name, tag) => delete(tags, format!("{name}:{tag}")),
         });
         self.store.commit(ops.collect()).await?;
         for digest in self.note(changes) {

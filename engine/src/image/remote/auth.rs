@@ -13,6 +13,9 @@ use crate::api::query::encode;
 use crate::api::types::AuthConfig;
 use crate::fetch::{Fetch, FetchRequest};
 
+/// What Docker says of credentials that a token server does not take.
+pub(super) const WRONG_PASSWORD: &str = "unauthorized: incorrect username or password";
+
 pub(super) enum AuthError {
     NoCredentials,
     Denied,
@@ -123,11 +126,14 @@ async fn token(
         #[serde(default)]
         access_token: String,
     }
-    let (service, scope) = (encode(service), encode(scope));
+    let service = encode(service);
     let mut headers = HeaderMap::new();
     let request = if auth.identitytoken.is_empty() {
         let joint = if realm.contains('?') { '&' } else { '?' };
-        let mut url = format!("{realm}{joint}scope={scope}&service={service}");
+        let mut url = format!("{realm}{joint}service={service}");
+        for scope in scope.split_whitespace() {
+            url.push_str(&format!("&scope={}", encode(scope)));
+        }
         if let Some(header) = basic(auth) {
             url.push_str(&format!("&account={}", encode(&auth.username)));
             headers.insert(AUTHORIZATION, header);
@@ -144,8 +150,9 @@ async fn token(
             HeaderValue::from_static("application/x-www-form-urlencoded"),
         );
         let body = format!(
-            "client_id=docker&grant_type=refresh_token&refresh_token={}&scope={scope}&service={service}",
-            encode(&auth.identitytoken)
+            "client_id=docker&grant_type=refresh_token&refresh_token={}&scope={}&service={service}",
+            encode(&auth.identitytoken),
+            encode(scope)
         );
         FetchRequest {
             method: Method::POST,
@@ -162,9 +169,7 @@ async fn token(
     match response.status {
         StatusCode::OK => {}
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if !auth.username.is_empty() => {
-            return Err(AuthError::Other(
-                "unauthorized: incorrect username or password".into(),
-            ));
+            return Err(AuthError::Other(WRONG_PASSWORD.into()));
         }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => return Err(AuthError::Denied),
         status => {

@@ -95,6 +95,9 @@ pub(super) enum Access {
 
 impl Access {
     fn scope(self, path: &str) -> String {
+        if path.is_empty() {
+            return String::new();
+        }
         let actions = if self == Access::Push {
             "pull,push"
         } else {
@@ -142,12 +145,11 @@ impl Remote {
         };
         let mut endpoints = Vec::new();
         if let Some(local) = images.0.local.borrow().get(domain) {
-            endpoints.push(remote(
-                local,
-                &format!("http://{domain}"),
-                &auth,
-                domain == DEFAULT_DOMAIN,
-            ));
+            let base = match domain {
+                DEFAULT_DOMAIN => HUB.to_owned(),
+                domain => format!("http://{domain}"),
+            };
+            endpoints.push(remote(local, &base, &auth, domain == DEFAULT_DOMAIN));
             if domain != DEFAULT_DOMAIN {
                 return Ok(endpoints);
             }
@@ -205,7 +207,8 @@ impl Remote {
                 "login attempt failed with status: {}",
                 response.status
             ))),
-            Err(RemoteError::Denied) => Err(denied("unauthorized: incorrect username or password")),
+            Err(RemoteError::Denied) => Err(denied(auth::WRONG_PASSWORD)),
+            Err(RemoteError::Other(text)) if text == auth::WRONG_PASSWORD => Err(denied(&text)),
             Err(error) => Err(ApiError::system(error.text())),
         }
     }
@@ -379,12 +382,16 @@ impl Remote {
             format!("?mount={}&from={}", encode(digest.as_str()), encode(from))
         });
         let target = format!("/v2/{path}/blobs/uploads/{}", query.unwrap_or_default());
+        let mut scope = Access::Push.scope(path);
+        if let Some((_, from)) = mount {
+            // To mount is to read there, too.
+            scope = format!("{scope} {}", Access::Pull.scope(from));
+        }
         let response = self
-            .send(
+            .send_scoped(
                 Method::POST,
                 &target,
-                path,
-                Access::Push,
+                &scope,
                 HeaderMap::new(),
                 Bytes::new(),
             )
@@ -497,13 +504,26 @@ impl Remote {
         body: Bytes,
     ) -> Result<FetchResponse, RemoteError> {
         let scope = access.scope(path);
+        self.send_scoped(method, target, &scope, headers, body)
+            .await
+    }
+
+    /// As [`Remote::send`], with what a token must allow: scopes separated by blanks.
+    async fn send_scoped(
+        &self,
+        method: Method,
+        target: &str,
+        scope: &str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<FetchResponse, RemoteError> {
         let home = Address::parse(&self.base)?;
         let mut address = home.join_base(target)?;
         let mut asked = false;
         for _ in 0..=REDIRECTS + 1 {
             let mut headers = headers.clone();
             if address.same_origin(&home)
-                && let Some(token) = self.authorization(&scope)
+                && let Some(token) = self.authorization(scope)
             {
                 headers.insert(AUTHORIZATION, token);
             }
@@ -521,7 +541,7 @@ impl Remote {
             match response.status {
                 StatusCode::UNAUTHORIZED if !asked && address.same_origin(&home) => {
                     asked = true;
-                    self.authorize(&scope, &response, &method, &address).await?;
+                    self.authorize(scope, &response, &method, &address).await?;
                 }
                 StatusCode::UNAUTHORIZED => return Err(refused(response).await),
                 StatusCode::MOVED_PERMANENTLY
