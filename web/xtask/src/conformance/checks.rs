@@ -157,12 +157,27 @@ pub fn peers(env: &Env) -> Result<Outcome> {
     if let Err(why) = base_images(env, &work) {
         return Ok(Outcome::Skipped(why));
     }
-    // The path of a unix socket must be short, and target/ may be deep.
-    let short = std::env::temp_dir().join(format!("bottleship-peers-{}", std::process::id()));
+    in_short_directory("peers", |short| {
+        let mut command = script("peers.py");
+        command.arg(&env.bottleship).arg(short).arg(&env.shared);
+        run("peers", &mut command)
+    })
+}
+
+/// The registry image against the distribution specification's conformance tests.
+pub fn distribution(env: &Env) -> Result<Outcome> {
+    in_short_directory("distribution", |short| {
+        let mut command = script("distribution.py");
+        command.arg(&env.bottleship).arg(short);
+        run("distribution", &mut command)
+    })
+}
+
+/// The path of a unix socket must be short, and target/ may be deep.
+fn in_short_directory(name: &str, checks: impl FnOnce(&Path) -> Result<Part>) -> Result<Outcome> {
+    let short = std::env::temp_dir().join(format!("bottleship-{name}-{}", std::process::id()));
     fs::create_dir_all(&short)?;
-    let mut command = script("peers.py");
-    command.arg(&env.bottleship).arg(&short).arg(&env.shared);
-    let part = run("peers", &mut command);
+    let part = checks(&short);
     let _ = fs::remove_dir_all(&short);
     Ok(Outcome::Ran(vec![part?]))
 }

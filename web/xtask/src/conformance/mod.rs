@@ -67,6 +67,11 @@ const SUITES: &[Suite] = &[
         run: checks::peers,
     },
     Suite {
+        name: "distribution",
+        about: "the registry image against the distribution specification's conformance tests",
+        run: checks::distribution,
+    },
+    Suite {
         name: "load",
         about: "two hundred clients at once: no error, no leak, no growth of memory",
         run: checks::load_test,
