@@ -590,3 +590,39 @@ fn endless_output_is_kept_within_bounds_and_can_be_read() {
     assert!(number(&lines) <= 2 * 65536, "{lines}");
     bench.ok("docker rm -f endless");
 }
+
+/// A running container that is connected to a network finds its names; on the host's network it may have a name of its
+/// own.
+#[test]
+fn networks_are_joined_later() {
+    let Some(bench) = Bench::new() else { return };
+    bench.ok("docker network create --subnet 172.30.0.0/16 later > /dev/null");
+    bench.ok("docker run -d --name joiner busybox sleep 1000 > /dev/null");
+    let before = bench.ok("docker exec joiner cat /etc/resolv.conf /etc/hosts");
+    assert!(
+        !before.contains("127.0.0.11") && !before.contains("172.30.0."),
+        "{before}"
+    );
+    bench.ok("docker network connect --ip 172.30.0.20 later joiner");
+    let joined = bench.ok("docker exec joiner cat /etc/resolv.conf /etc/hosts");
+    assert!(
+        joined.contains("nameserver 127.0.0.11\noptions ndots:0\n"),
+        "{joined}"
+    );
+    assert!(
+        joined.contains("172.17.0.2\t") && joined.contains("172.30.0.20\t"),
+        "{joined}"
+    );
+    bench.ok("docker network disconnect later joiner");
+    assert_eq!(
+        bench.ok("docker exec joiner cat /etc/resolv.conf /etc/hosts"),
+        before
+    );
+    let name = |more: &str| {
+        bench.ok(&format!(
+            "docker run --rm --network host {more} busybox hostname"
+        ))
+    };
+    assert_eq!(name("--hostname own"), "own\n");
+    assert_eq!(name(""), bench.ok("hostname"));
+}

@@ -88,7 +88,8 @@ async fn open(engine: &Engine, container: &Container) -> Result<Files, ApiError>
     let rootfs = engine.ports().snapshots.rootfs(&id).await?;
     let mounts = MountNs::new(rootfs.fs.clone(), "overlay", MountFlags::empty());
     let networked = container.record().clone();
-    for file in super::spec::network_files(engine, &networked).await? {
+    let (_, files) = super::spec::network_files(engine, &networked).await?;
+    for file in files {
         if let (MountSource::Tree(tree), Ok(at)) = (
             file.source,
             resolve(&mounts, &file.target, ResolveFlags::FOLLOW),

@@ -31,4 +31,5 @@ mod validate;
 pub mod wait;
 
 pub use record::Record;
+pub use spec::renew_network_files;
 pub use store::{Container, Containers};

@@ -1,7 +1,7 @@
 //! From a container's configuration to what the runtime runs (dockerd's `createSpec`).
 
 use bottleship_vfs::tmpfs::Tmpfs;
-use bottleship_vfs::{CreatePerm, Errno, FileSystem, InodeRef, NewNode, Quota};
+use bottleship_vfs::{CreatePerm, Errno, FileSystem, InodeRef, NewNode, Quota, SetAttr};
 
 use super::caps;
 use super::links;
@@ -29,7 +29,8 @@ pub async fn container_spec(
     let record = container.record().clone();
     let host = &record.host_config;
     let rootfs = engine.ports().snapshots.rootfs(&record.id).await?;
-    let mut mounts = network_files(engine, &record).await?;
+    let (files, mut mounts) = network_files(engine, &record).await?;
+    container.set_network_files(files);
     for point in &record.mounts {
         let source = match point.r#type.as_str() {
             "volume" => match engine.volumes().local_mount(&point.name) {
@@ -313,25 +314,19 @@ async fn bind(engine: &Engine, path: &str) -> Result<MountSource, ApiError> {
 pub async fn network_files(
     engine: &Engine,
     record: &Record,
-) -> Result<Vec<RuntimeMount>, ApiError> {
+) -> Result<(InodeRef, Vec<RuntimeMount>), ApiError> {
     let shared = record.host_config.network_mode.strip_prefix("container:");
     let source = match shared {
         Some(other) => engine.containers().find(other)?.record().clone(),
         None => record.clone(),
     };
-    let resolv_conf = resolv_conf(engine, &source).await;
     let failed =
         |errno: Errno| ApiError::system(format!("making the container's network files: {errno}"));
     let files = Tmpfs::new(&engine.ports().file_clock, Quota::new(1 << 20, 16)).map_err(failed)?;
     let root = files.root();
-    let contents = [
-        (
-            "hostname",
-            format!("{}\n", source.config.hostname).into_bytes(),
-        ),
-        ("hosts", hosts(engine, &source)),
-        ("resolv.conf", resolv_conf),
-    ];
+    let [hosts, resolv_conf] = changing_files(engine, &source).await;
+    let hostname = format!("{}\n", source.config.hostname).into_bytes();
+    let contents = [("hostname", hostname), hosts, resolv_conf];
     let mut mounts = Vec::with_capacity(contents.len());
     for (name, content) in contents {
         let file = write_file(&root, name, &content)
@@ -347,7 +342,36 @@ pub async fn network_files(
             device: HOST_DISK.into(),
         });
     }
-    Ok(mounts)
+    Ok((root, mounts))
+}
+
+/// The files that say what the container's networks are.
+async fn changing_files(engine: &Engine, record: &Record) -> [(&'static str, Vec<u8>); 2] {
+    let resolv_conf = resolv_conf(engine, record).await;
+    [
+        ("hosts", hosts(engine, record)),
+        ("resolv.conf", resolv_conf),
+    ]
+}
+
+/// Writes them anew after a running container was connected or disconnected. What the container itself wrote to them
+/// is lost, as with Docker.
+pub async fn renew_network_files(engine: &Engine, container: &Container) -> Result<(), ApiError> {
+    let Some(root) = container.network_files() else {
+        return Ok(());
+    };
+    let record = container.record().clone();
+    for (name, content) in changing_files(engine, &record).await {
+        let renewed = root.lookup(name.as_bytes()).and_then(|file| {
+            file.set_attr(&SetAttr {
+                size: Some(0),
+                ..SetAttr::default()
+            })?;
+            write_all(&file, &content)
+        });
+        renewed.map_err(|errno| ApiError::system(format!("/etc/{name}: {errno}")))?;
+    }
+    Ok(())
 }
 
 fn write_file(dir: &InodeRef, name: &str, content: &[u8]) -> bottleship_vfs::Result<InodeRef> {
@@ -357,11 +381,16 @@ fn write_file(dir: &InodeRef, name: &str, content: &[u8]) -> bottleship_vfs::Res
         gid: 0,
     };
     let file = dir.create(name.as_bytes(), NewNode::File, perm)?;
+    write_all(&file, content)?;
+    Ok(file)
+}
+
+fn write_all(file: &InodeRef, content: &[u8]) -> bottleship_vfs::Result<()> {
     let mut written = 0;
     while written < content.len() {
         written += file.write_at(written as u64, content.get(written..).unwrap_or_default())?;
     }
-    Ok(file)
+    Ok(())
 }
 
 fn hosts(engine: &Engine, record: &Record) -> Vec<u8> {

@@ -4,6 +4,7 @@ use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use bottleship_vfs::InodeRef;
 use futures::channel::oneshot;
 use futures::lock::{Mutex, MutexGuard};
 
@@ -37,6 +38,8 @@ struct Inner {
     /// Nanoseconds to wait before the next restart.
     backoff: Cell<u64>,
     execs: RefCell<BTreeSet<String>>,
+    /// The directory of what is mounted at `/etc/hosts` and the like, while it runs.
+    network_files: RefCell<Option<InodeRef>>,
     removed: Cell<bool>,
 }
 
@@ -61,6 +64,7 @@ impl Container {
             health_checks: RefCell::default(),
             backoff: Cell::new(0),
             execs: RefCell::default(),
+            network_files: RefCell::default(),
             removed: Cell::new(false),
         }))
     }
@@ -98,6 +102,16 @@ impl Container {
     /// Who waits for it.
     pub fn waiters(&self) -> &Waiters {
         &self.0.waiters
+    }
+
+    /// The directory of what is mounted at `/etc/hosts` and the like.
+    pub fn network_files(&self) -> Option<InodeRef> {
+        self.0.network_files.borrow().clone()
+    }
+
+    /// Keeps that directory for as long as the container is there.
+    pub fn set_network_files(&self, files: InodeRef) {
+        *self.0.network_files.borrow_mut() = Some(files);
     }
 
     /// Keeps others from starting, removing or changing it.

@@ -9,7 +9,7 @@ use super::ports::{parse_port, parse_range};
 use super::store::{NetworkRecord, NetworkRef};
 use crate::api::ApiError;
 use crate::api::types::{EndpointResource, EndpointSettings, PortBinding, PortMap};
-use crate::container::{Container, Record};
+use crate::container::{Container, Record, renew_network_files};
 use crate::engine::Engine;
 use crate::events::attributes;
 use crate::network::{EndpointSpec, Protocol, Publish};
@@ -497,6 +497,7 @@ pub async fn attach_container(
             container.record_mut().networks.remove(&name);
             return Err(error);
         }
+        renew_network_files(engine, container).await?;
     }
     container.save(engine).await
 }
@@ -574,5 +575,8 @@ pub async fn detach_container(
         unplug(engine, container, &id, &name);
     }
     container.record_mut().networks.remove(&name);
+    if container.record().state.running {
+        renew_network_files(engine, container).await?;
+    }
     container.save(engine).await
 }
