@@ -170,8 +170,42 @@ pub trait Store {
         Ok(value.map(|bytes| Rc::new(Pieces::from(bytes)) as Rc<dyn ReadAt>))
     }
 
-    /// Applies all changes or none; what it resolved for survives a crash.
+    /// Applies all changes or none; what it resolved for survives a crash, unless it was [`deferred`].
     async fn commit(&self, ops: Vec<Op>) -> Result<(), StoreError>;
+
+    /// Whether commits that begin from now on may resolve before they are durable; answers what it was before. They
+    /// keep their order, and are durable at the latest when a later commit that may not has resolved. A store that
+    /// gains nothing by it ignores it.
+    fn defer(&self, on: bool) -> bool {
+        let _ = on;
+        false
+    }
+}
+
+/// Does work whose commits are steps on the way to an answer that is still to be given: waiting for the disk after each
+/// is not needed. Other work at the same time is not affected. Whoever answers commits once more, or calls [`settle`].
+pub async fn deferred<F: Future>(store: &dyn Store, work: F) -> F::Output {
+    let mut work = std::pin::pin!(work);
+    std::future::poll_fn(|cx| {
+        let before = store.defer(true);
+        let polled = work.as_mut().poll(cx);
+        store.defer(before);
+        polled
+    })
+    .await
+}
+
+/// Resolves when all that was committed before is durable.
+///
+/// # Errors
+/// When it could not be written.
+pub async fn settle(store: &dyn Store) -> Result<(), StoreError> {
+    let mark = Op::Put {
+        bucket: "settled",
+        key: "last".into(),
+        value: Bytes::new(),
+    };
+    store.commit(vec![mark]).await
 }
 
 /// What a store that stages nothing says to a staged value.
@@ -264,5 +298,92 @@ impl Store for MemoryStore {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// Notes whether each commit was deferred.
+    #[derive(Default)]
+    struct Noting {
+        deferring: Cell<bool>,
+        noted: RefCell<Vec<(String, bool)>>,
+    }
+
+    #[async_trait(?Send)]
+    impl Store for Noting {
+        async fn list(&self, _: &'static str) -> Result<Vec<(String, u64)>, StoreError> {
+            Ok(Vec::new())
+        }
+
+        async fn load(&self, _: &'static str) -> Result<Vec<(String, Bytes)>, StoreError> {
+            Ok(Vec::new())
+        }
+
+        async fn get(&self, _: &'static str, _: &str) -> Result<Option<Bytes>, StoreError> {
+            Ok(None)
+        }
+
+        async fn commit(&self, ops: Vec<Op>) -> Result<(), StoreError> {
+            let keys = ops.iter().map(|op| match op {
+                Op::Put { key, .. } | Op::PutStaged { key, .. } | Op::Delete { key, .. } => key,
+            });
+            let deferred = self.deferring.get();
+            let noted = keys.map(|key| (key.clone(), deferred));
+            self.noted.borrow_mut().extend(noted);
+            Ok(())
+        }
+
+        fn defer(&self, on: bool) -> bool {
+            self.deferring.replace(on)
+        }
+    }
+
+    /// Lets other work run once.
+    async fn turn() {
+        let mut waited = false;
+        std::future::poll_fn(|cx| {
+            if std::mem::replace(&mut waited, true) {
+                return std::task::Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            std::task::Poll::Pending
+        })
+        .await;
+    }
+
+    async fn write(store: &Noting, key: &str) {
+        for _ in 0..2 {
+            let delete = Op::Delete {
+                bucket: "b",
+                key: key.into(),
+            };
+            store.commit(vec![delete]).await.unwrap();
+            turn().await;
+        }
+    }
+
+    #[test]
+    fn only_the_work_itself_is_deferred() {
+        let store = Noting::default();
+        futures::executor::block_on(async {
+            futures::join!(
+                deferred(&store, write(&store, "build")),
+                write(&store, "run")
+            );
+            settle(&store).await.unwrap();
+        });
+        let noted = store.noted.into_inner();
+        let of = |key: &str| -> Vec<bool> {
+            let of = noted.iter().filter(|(noted, _)| noted == key);
+            of.map(|(_, deferred)| *deferred).collect()
+        };
+        assert_eq!(of("build"), [true, true]);
+        assert_eq!(of("run"), [false, false]);
+        assert_eq!(of("last"), [false]);
     }
 }

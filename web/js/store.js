@@ -65,13 +65,13 @@ export class PageStore {
   }
 
   /**
-   * All or nothing, and on the disk when it resolves.
-   * @param {Op[]} ops
+   * All or nothing, and when it is strict on the disk when it resolves, with all before it.
+   * @param {Op[]} ops @param {boolean} strict
    * @returns {Promise<void>}
    */
-  async commit(ops) {
+  async commit(ops, strict) {
     const journal = /** @type {any} */ (globalThis)[JOURNAL];
-    const [replaced] = await this.#apply([ops], !!journal);
+    const [replaced] = await this.#apply([ops], !!journal, strict);
     journal?.(replaced);
   }
 
@@ -84,10 +84,10 @@ export class PageStore {
     return this.#apply(lists, true);
   }
 
-  /** @param {Op[][]} lists @param {boolean} remember what was there before @returns {Promise<Op[][]>} */
-  #apply(lists, remember) {
+  /** @param {Op[][]} lists @param {boolean} remember what was there before @param {boolean} [strict] @returns {Promise<Op[][]>} */
+  #apply(lists, remember, strict = true) {
     return new Promise((resolve, reject) => {
-      const transaction = this.#db.transaction(['values', 'sizes'], 'readwrite', { durability: 'strict' });
+      const transaction = this.#db.transaction(['values', 'sizes'], 'readwrite', { durability: strict ? 'strict' : 'relaxed' });
       /** @type {Op[][]} */
       const replaced = lists.map(() => []);
       transaction.oncomplete = () => resolve(replaced.map((r) => r.reverse()));

@@ -34,7 +34,7 @@ pub use report::{BuildStep, Builds, CacheOutcome, Observer, StepReport};
 pub use request::BuildRequest;
 
 use crate::api::ApiError;
-use crate::store::{Pieces, ReadAt};
+use crate::store::{self, Pieces, ReadAt};
 
 /// Builds an image of a context and names it. Everything is reported on `output` except the error.
 ///
@@ -58,7 +58,11 @@ pub async fn build(
     if request.buildkit {
         return solve::build(ports, request, &context, output).await;
     }
-    let id = classic::build(ports, request, &context, output).await?;
+    let built = classic::build(ports, request, &context, output);
+    let id = store::deferred(&*ports.store, built).await?;
+    if request.tags.is_empty() {
+        store::settle(&*ports.store).await.map_err(ApiError::from)?;
+    }
     for tag in &request.tags {
         ports.images.tag(&id, tag).await?;
     }

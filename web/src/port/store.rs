@@ -1,5 +1,7 @@
 //! The engine's store on IndexedDB, through web/js/store.js.
 
+use std::cell::Cell;
+
 use async_trait::async_trait;
 use bottleship_engine::store::{Op, Store, StoreError, foreign};
 use bytes::Bytes;
@@ -21,15 +23,19 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     async fn get(this: &JsStore, bucket: &str, key: &str) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
-    async fn commit(this: &JsStore, ops: Array) -> Result<JsValue, JsValue>;
+    async fn commit(this: &JsStore, ops: Array, strict: bool) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
     async fn clear(this: &JsStore) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method)]
     fn close(this: &JsStore);
 }
 
-/// A store in an IndexedDB database. A commit is one transaction, with strict durability.
-pub struct PageStore(JsStore);
+/// A store in an IndexedDB database. A commit is one transaction, with strict durability unless it is deferred; the
+/// browser writes all of a database's transactions to one log, so that a strict one takes those before it along.
+pub struct PageStore {
+    js: JsStore,
+    deferring: Cell<bool>,
+}
 
 impl PageStore {
     /// Opens the database of that name, making it when it is not there.
@@ -38,7 +44,10 @@ impl PageStore {
     /// When the browser refuses storage (some private windows), in its words.
     pub async fn open(name: &str) -> Result<Self, StoreError> {
         let store = JsStore::open(name).await.map_err(failure)?;
-        Ok(PageStore(store.unchecked_into()))
+        Ok(PageStore {
+            js: store.unchecked_into(),
+            deferring: Cell::new(false),
+        })
     }
 
     /// Forgets everything.
@@ -46,12 +55,12 @@ impl PageStore {
     /// # Errors
     /// When the browser can't write.
     pub async fn clear(&self) -> Result<(), StoreError> {
-        self.0.clear().await.map(drop).map_err(failure)
+        self.js.clear().await.map(drop).map_err(failure)
     }
 
     /// Lets go of the database, so that it can be deleted.
     pub fn close(&self) {
-        self.0.close();
+        self.js.close();
     }
 }
 
@@ -81,7 +90,7 @@ fn bytes(value: JsValue) -> Bytes {
 #[async_trait(?Send)]
 impl Store for PageStore {
     async fn list(&self, bucket: &'static str) -> Result<Vec<(String, u64)>, StoreError> {
-        let (keys, sizes) = columns(self.0.list(bucket).await.map_err(failure)?);
+        let (keys, sizes) = columns(self.js.list(bucket).await.map_err(failure)?);
         Ok(keys
             .iter()
             .zip(sizes.iter())
@@ -90,7 +99,7 @@ impl Store for PageStore {
     }
 
     async fn load(&self, bucket: &'static str) -> Result<Vec<(String, Bytes)>, StoreError> {
-        let (keys, values) = columns(self.0.load(bucket).await.map_err(failure)?);
+        let (keys, values) = columns(self.js.load(bucket).await.map_err(failure)?);
         Ok(keys
             .iter()
             .zip(values.iter())
@@ -99,7 +108,7 @@ impl Store for PageStore {
     }
 
     async fn get(&self, bucket: &'static str, key: &str) -> Result<Option<Bytes>, StoreError> {
-        let value = self.0.get(bucket, key).await.map_err(failure)?;
+        let value = self.js.get(bucket, key).await.map_err(failure)?;
         Ok((!value.is_undefined()).then(|| bytes(value)))
     }
 
@@ -115,6 +124,12 @@ impl Store for PageStore {
             };
             all.push(&Array::of3(&(*bucket).into(), &key.as_str().into(), &value));
         }
-        self.0.commit(all).await.map(drop).map_err(failure)
+        let strict = !self.deferring.get();
+        let done = self.js.commit(all, strict).await;
+        done.map(drop).map_err(failure)
+    }
+
+    fn defer(&self, on: bool) -> bool {
+        self.deferring.replace(on)
     }
 }
