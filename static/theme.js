@@ -1,4 +1,4 @@
-// Before the first paint: the theme and the other choices kept on this device.
+// Before the first paint: the theme and the other choices kept on this device, and room for the guide.
 (() => {
   const root = document.documentElement;
   let kept = {};
@@ -15,6 +15,8 @@
   if (kept.theme) root.dataset.chosenTheme = String(kept.theme);
   if (kept.paper === true) root.dataset.term = 'paper';
   if (kept.projector === true) root.dataset.projector = '';
+  const asks = new URLSearchParams(location.search);
+  root.toggleAttribute('data-guide', (asks.has('lesson') || asks.has('practice')) && !asks.has('embed'));
   apply();
   dark.addEventListener('change', apply);
 })();

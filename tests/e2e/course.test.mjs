@@ -52,7 +52,7 @@ async function typeLines(page, text) {
 
 assert.equal(lessons.length, 16);
 for (const lesson of lessons) {
-  test(`the lesson ${lesson.name}, by typing`, { timeout: 300_000 }, async () => {
+  test(`the lesson ${lesson.name}, by typing`, { timeout: 900_000 }, async () => {
     const page = b.context.pages()[0];
     await page.goto(`${site.url}/?lesson=${lesson.name}`);
     await page.waitForSelector('.task.now', { timeout: 60_000 });
@@ -64,7 +64,7 @@ for (const lesson of lessons) {
       const solution = await task.locator('.fence code').last().textContent();
       await typeLines(page, solution);
       try {
-        await page.waitForSelector(`#${id}.done`, { timeout: 90_000 });
+        await page.waitForSelector(`#${id}.done`, { timeout: 180_000 });
       } catch {
         assert.fail(`${id} of ${lesson.name} is not done: ${await page.locator(`#${id}`).innerText()}\n${await screen(page)}`);
       }

@@ -57,6 +57,8 @@ export class Tab {
       minimumContrastRatio: 4.5, rightClickSelectsWord: false, macOptionIsMeta: true, tabStopWidth: 8,
       linkHandler: { activate: (_event, target) => void this.#follow(target), allowNonHttpProtocols: false },
     });
+    // Repeating a character (REP) takes as much memory as a program asks for: more than a screen of it is nobody's wish.
+    this.xterm.parser.registerCsiHandler({ final: 'b' }, ([count]) => Number(count) > this.xterm.cols * this.xterm.rows);
     this.fit = new FitAddon();
     this.xterm.loadAddon(this.fit);
     this.button = h('button', { role: 'tab', id: `term-tab-${number}`, 'aria-controls': `term-${number}`, onclick: () => pane.show(this) }, this.name);

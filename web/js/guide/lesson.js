@@ -199,8 +199,10 @@ export class LessonView {
     this.strip.hidden = false;
     const large = embedded() ? h('a.btn.ghost.sm', { href: `?lesson=${encodeURIComponent(this.entry.name)}`, target: '_blank', rel: 'noopener' }, icon('out', 14), 'Open large') : null;
     const solve = view && embedded() ? h('button.btn.pri.sm', { onclick: (/** @type {Event} */ e) => (e.stopPropagation(), void this.#call('solution', view.task.id).then((text) => this.page.type(text))) }, 'Do it for me') : null;
-    if (!view) return fill(this.strip, h('span.mk.ok', { 'aria-hidden': 'true' }, icon('check', 13)), h('span.grow', null, 'Lesson finished'), this.next ? h('button.btn.sm', { onclick: () => this.next && this.page.open(this.next.name) }, 'Next lesson') : null, large);
-    fill(this.strip, h('span.mk', { 'aria-hidden': 'true' }, String(view.number)), h('span.grow', null, inlines(view.task.title)), h('button.btn.sm', null, 'Read'), solve, large);
+    // The bar and the lesson with their headings are out of sight there.
+    const heading = embedded() ? h('h1.sr', null, /** @type {Model} */ (this.#model).title) : null;
+    if (!view) return fill(this.strip, heading, h('span.mk.ok', { 'aria-hidden': 'true' }, icon('check', 13)), h('span.grow', null, 'Lesson finished'), this.next ? h('button.btn.sm', { onclick: () => this.next && this.page.open(this.next.name) }, 'Next lesson') : null, large);
+    fill(this.strip, heading, h('span.mk', { 'aria-hidden': 'true' }, String(view.number)), h('span.grow', null, inlines(view.task.title)), h('button.btn.sm', null, 'Read'), solve, large);
   }
 
   /** The host is emptied and prepared anew. */
