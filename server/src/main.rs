@@ -7,6 +7,7 @@ mod host;
 mod hosted;
 mod images;
 mod lesson;
+mod listener;
 mod oci;
 mod oembed;
 mod site;

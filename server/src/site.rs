@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
@@ -161,6 +161,10 @@ async fn registry_root() -> Response {
 /// Files named by their content never change; everything else is asked for again, cheaply.
 async fn cache_and_types(request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
+    if path.contains("%00") {
+        // No file has such a name, and the system's refusal of it would be told as an error of the server's.
+        return StatusCode::BAD_REQUEST.into_response();
+    }
     let mut response = next.run(request).await;
     let cache = if is_content_addressed(&path) {
         "public, max-age=31536000, immutable"

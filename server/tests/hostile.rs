@@ -12,6 +12,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Bytes of memory that the daemon may ever have had. Its own limits allow one request 4 MiB.
 const MEMORY: u64 = 512 << 20;
 
+/// What nobody may read.
+const SECRET: &str = "what lies beside the site";
+
 struct Daemon {
     child: Child,
     port: u16,
@@ -20,10 +23,37 @@ struct Daemon {
 
 impl Daemon {
     fn start() -> Daemon {
+        Daemon::start_with(&[])
+    }
+
+    fn start_with(more: &[&str]) -> Daemon {
         let dir = tempfile::tempdir().expect("a directory");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_bottleship"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bottleship"));
+        command
             .args(["daemon", "--host", "tcp://127.0.0.1:0", "--data"])
             .arg(dir.path().join("data"))
+            .args(more);
+        Daemon::spawn(command, dir)
+    }
+
+    /// The site's server, for a site of one page with a secret beside it.
+    fn site() -> Daemon {
+        let dir = tempfile::tempdir().expect("a directory");
+        let site = dir.path().join("site");
+        std::fs::create_dir(&site).expect("a directory");
+        std::fs::write(site.join("index.html"), "<!doctype html>the page").expect("a page");
+        std::fs::write(dir.path().join("secret"), SECRET).expect("a secret");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bottleship"));
+        command
+            .args(["serve", "--addr", "127.0.0.1:0", "--site"])
+            .arg(&site)
+            .arg("--data")
+            .arg(dir.path().join("data"));
+        Daemon::spawn(command, dir)
+    }
+
+    fn spawn(mut command: Command, dir: tempfile::TempDir) -> Daemon {
+        let mut child = command
             .stdout(Stdio::piped())
             .spawn()
             .expect("the daemon starts");
@@ -84,6 +114,17 @@ impl Daemon {
             (200, false),
             "{containers}"
         );
+        let peak = proc(self.child.id(), "VmHWM");
+        assert!(peak < MEMORY, "{peak} bytes");
+    }
+
+    /// It still serves, and has never held more than its limits allow.
+    fn serves(&mut self) {
+        assert!(self.child.try_wait().expect("its state").is_none());
+        let request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        let ping = b"GET /_ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        let good = self.status(request) == 200 || self.status(ping) == 200;
+        assert!(good, "it does not answer any more");
         let peak = proc(self.child.id(), "VmHWM");
         assert!(peak < MEMORY, "{peak} bytes");
     }
@@ -454,4 +495,193 @@ fn slow_and_vanished_clients_hold_nothing() {
         std::thread::sleep(Duration::from_millis(100));
     }
     daemon.unharmed();
+}
+
+/// Row W18: HTTP/2 is not spoken, so that its floods are a broken request and no more.
+#[test]
+fn floods_of_the_newer_protocol() {
+    /// A frame: length, kind, flags, stream.
+    fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+        let length = (payload.len() as u32).to_be_bytes();
+        let mut frame = vec![length[1], length[2], length[3], kind, flags];
+        frame.extend(stream.to_be_bytes());
+        frame.extend(payload);
+        frame
+    }
+    // GET / over http.
+    let head = [0x82, 0x84, 0x86];
+    let rapid_reset = |n: u32| {
+        let stream = 2 * n + 1;
+        [
+            frame(1, 5, stream, &head),
+            frame(3, 0, stream, &8u32.to_be_bytes()),
+        ]
+        .concat()
+    };
+    let floods: [(&str, Vec<u8>); 5] = [
+        ("rapid reset", (0..20_000).flat_map(rapid_reset).collect()),
+        (
+            "continuation",
+            [
+                frame(1, 0, 1, &head),
+                frame(9, 0, 1, &[0x40; 1000]).repeat(2_000),
+            ]
+            .concat(),
+        ),
+        (
+            "settings",
+            frame(4, 0, 0, &[0, 3, 0, 0, 0, 1]).repeat(50_000),
+        ),
+        ("ping", frame(6, 0, 0, &[0; 8]).repeat(50_000)),
+        ("header bomb", frame(1, 5, 1, &[0xbe; 16_000]).repeat(100)),
+    ];
+    for mut server in [Daemon::start(), Daemon::site()] {
+        for (name, flood) in &floods {
+            let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+            let bytes = [preface.as_slice(), &frame(4, 0, 0, &[]), flood].concat();
+            let answer = server.send(&bytes);
+            let code = status(&answer);
+            assert!(code == 0 || (400..600).contains(&code), "{name}: {answer}");
+            // Settings would be the first thing that a server of it says.
+            assert!(!answer.starts_with('\0'), "{name}: it speaks HTTP/2");
+            server.serves();
+        }
+        let upgrade =
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\n\
+                        Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n";
+        assert_ne!(server.status(upgrade), 101);
+        server.serves();
+    }
+}
+
+/// Row W19: a request is not decompressed because it says so, and where compressed archives are taken there is a limit.
+#[test]
+fn compressed_requests() {
+    let mut daemon = Daemon::start_with(&["--image-disk", "16777216"]);
+    let gzip = |chunks: usize| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        for _ in 0..chunks {
+            encoder.write_all(&[b' '; 1 << 20]).expect("in memory");
+        }
+        encoder.finish().expect("in memory")
+    };
+    let post = |target: &str, kind: &str, coding: &str, body: &[u8]| {
+        let head = format!(
+            "POST {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: {kind}\r\n\
+             {coding}Content-Length: {}\r\n\r\n",
+            body.len()
+        );
+        [head.as_bytes(), body].concat()
+    };
+    let small = gzip(1);
+    let coded = post(
+        "/containers/create",
+        "application/json",
+        "Content-Encoding: gzip\r\n",
+        &small,
+    );
+    assert_eq!(daemon.status(&coded), 400);
+    // An archive of one file as large as it says, in a thousandth of that.
+    let mut header = [0u8; 512];
+    header[..4].copy_from_slice(b"file");
+    header[100..107].copy_from_slice(b"0000644");
+    header[124..135].copy_from_slice(b"01000000000");
+    header[156] = b'0';
+    header[257..263].copy_from_slice(b"ustar\0");
+    header[148..156].fill(b' ');
+    let sum: u32 = header.iter().map(|b| u32::from(*b)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(&header).expect("in memory");
+    for _ in 0..128 {
+        encoder.write_all(&[0; 1 << 20]).expect("in memory");
+    }
+    let bomb = encoder.finish().expect("in memory");
+    assert!(bomb.len() < 1 << 20);
+    for target in ["/images/load", "/build", "/images/create?fromSrc=-"] {
+        let answer = daemon.send(&post(target, "application/x-tar", "", &bomb));
+        let refused = (400..600).contains(&status(&answer)) || answer.contains("\"error\"");
+        assert!(refused, "{target}: {answer}");
+        daemon.unharmed();
+    }
+}
+
+/// Row W26: a path means one thing or nothing, and never what lies beside the site.
+#[test]
+fn tricky_paths_of_the_site() {
+    let mut server = Daemon::site();
+    let ok =
+        server.send(b"GET /index.html HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    assert!(ok.contains("the page"), "{ok}");
+    for path in [
+        "/../secret",
+        "/..%2fsecret",
+        "/%2e%2e/secret",
+        "/%2e%2e%2fsecret",
+        "/x/../../secret",
+        "//secret",
+        "//../secret",
+        "/..;/secret",
+        "/%c0%ae%c0%ae/secret",
+        "/%c0%ae%c0%ae%c0%afsecret",
+        "/..\\secret",
+        "/..%5csecret",
+        "/%00/../secret",
+        "/index.html%00",
+        "/%252e%252e/secret",
+        "/v2/../../secret",
+        "/v2/..%2f..%2fsecret",
+        "/v2/x/blobs/sha256:../../../../secret",
+        "/./../secret",
+        "/proc/self/environ",
+        "http://localhost/../secret",
+        "*",
+        "/%",
+        "/%zz",
+        "/%ff%fe",
+    ] {
+        for method in ["GET", "HEAD", "POST", "PUT"] {
+            let request = format!(
+                "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+            );
+            let answer = server.send(request.as_bytes());
+            assert!(!answer.contains(SECRET), "{method} {path}: {answer}");
+            let code = status(&answer);
+            assert!(
+                code == 0 || (300..500).contains(&code),
+                "{method} {path}: {answer}"
+            );
+        }
+    }
+    server.serves();
+}
+
+/// Rows W14 and W16 for the site: whoever says nothing is cut off, and heads have a limit.
+#[test]
+fn the_site_waits_for_no_head_for_ever() {
+    let mut server = Daemon::site();
+    let mut slow: Vec<TcpStream> = (0..100).map(|_| server.connect()).collect();
+    for stream in &mut slow {
+        let _ = stream.write_all(b"GET / HTTP/1.1\r\nHo");
+    }
+    server.serves();
+    for stream in &mut slow {
+        // Patience of the test's is longer than the server's, so this ends because the server ended it.
+        let mut answer = Vec::new();
+        let ended = stream.read_to_end(&mut answer);
+        let waited = ended.is_err_and(|e| {
+            matches!(
+                e.kind(),
+                std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+            )
+        });
+        assert!(!waited, "it still waits for a head");
+    }
+    let long = format!(
+        "GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n",
+        "x".repeat(1 << 20)
+    );
+    let code = server.status(long.as_bytes());
+    assert!(code == 0 || (400..500).contains(&code), "{code}");
+    server.serves();
 }

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::daemon::listen::raise_descriptor_limit;
 use crate::hosted::{self, Hosted};
+use crate::listener;
 use crate::oci;
 use crate::site::{self, Previews};
 
@@ -69,13 +70,12 @@ impl Serve {
             let (previews, listeners) = previews(self.previews.as_deref(), addr).await?;
             println!("listening on http://{addr}");
             for listener in listeners {
-                let served = axum::serve(listener, site::preview(&self.site));
-                tokio::spawn(async move { served.await });
+                let preview = site::preview(&self.site);
+                tokio::spawn(listener::serve(listener, preview, std::future::pending()));
             }
-            axum::serve(listener, site::with_previews(&self.site, &previews))
-                .with_graceful_shutdown(super::terminated())
-                .await
-                .context("the server stopped")
+            let site = site::with_previews(&self.site, &previews);
+            listener::serve(listener, site, super::terminated()).await;
+            anyhow::Ok(())
         })?;
         Ok(ExitCode::SUCCESS)
     }
@@ -97,13 +97,8 @@ impl Serve {
                 .await
                 .with_context(|| format!("can't listen on {}", self.addr))?;
             println!("listening on http://{}", listener.local_addr()?);
-            let service = hosted::router(hosted.clone(), &self.site)
-                .into_make_service_with_connect_info::<SocketAddr>();
-            let serving = axum::serve(listener, service).into_future();
-            tokio::select! {
-                served = serving => served.context("the server stopped")?,
-                () = terminated => {}
-            }
+            let router = hosted::router(hosted.clone(), &self.site);
+            listener::serve(listener, router, terminated).await;
             // Terminals stay connected until their sessions end.
             hosted.drain().await;
             anyhow::Ok(())

@@ -118,4 +118,52 @@ mod tests {
         assert!(handshake(&fields[..1]).is_err());
         assert!(handshake(&fields[..2]).is_err());
     }
+
+    /// Row W20: a client that breaks the protocol is cut off, and what it sent is never heard of.
+    #[tokio::test]
+    async fn broken_frames_end_the_connection() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        /// A client's frame, its mask all zeros.
+        fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+            let mut frame = vec![first, 0x80 | payload.len() as u8, 0, 0, 0, 0];
+            frame.extend(payload);
+            frame
+        }
+        let huge = |length: u64| [&[0x82, 0xff][..], &length.to_be_bytes(), &[0; 4]].concat();
+        let fragments = [frame(0x02, b""), frame(0x00, b"x").repeat(2 << 20)].concat();
+        for (name, bytes) in [
+            ("length 2^63", huge(1 << 63)),
+            ("length 2^62", huge(1 << 62)),
+            ("length above the limit", huge(MESSAGE_LIMIT as u64 + 1)),
+            ("unmasked", vec![0x82, 1, b'x']),
+            ("reserved bits", frame(0xf2, b"x")),
+            ("compressed", frame(0xc2, b"x")),
+            ("unknown opcode", frame(0x83, b"x")),
+            (
+                "long control frame",
+                [&[0x89, 0xfe, 0, 200][..], &[0; 204]].concat(),
+            ),
+            ("fragmented control frame", frame(0x09, b"x")),
+            ("continuation of nothing", frame(0x80, b"x")),
+            ("invalid UTF-8", frame(0x81, &[0xc3, 0x28])),
+            ("close with one byte", frame(0x88, b"x")),
+            ("close 1005", frame(0x88, &1005u16.to_be_bytes())),
+            ("fragments above the limit", fragments),
+        ] {
+            let (mut client, server) = tokio::io::duplex(1 << 16);
+            let (_out, out) = mpsc::channel(1);
+            let (input, mut heard) = mpsc::channel(1);
+            let serving = tokio::spawn(splice(server, out, input));
+            let sending = async move {
+                // It may be cut off meanwhile.
+                let _ = client.write_all(&bytes).await;
+                let _ = client.flush().await;
+                let mut answer = Vec::new();
+                let _ = client.read_to_end(&mut answer).await;
+            };
+            let (ended, ()) = tokio::join!(serving, sending);
+            assert!(ended.is_ok(), "{name}");
+            assert!(heard.recv().await.is_none(), "{name}: it was heard");
+        }
+    }
 }
