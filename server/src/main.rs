@@ -10,6 +10,7 @@ mod lesson;
 mod listener;
 mod oci;
 mod oembed;
+mod pump;
 mod site;
 
 use std::process::ExitCode;

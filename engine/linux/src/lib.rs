@@ -24,7 +24,7 @@ pub use kernel::spawn::{ProcInfo, Process, ProcessSpec, SpawnError, Status};
 pub use kernel::task::ExitStatus;
 pub use kernel::{Builtin, CPUS, Kernel, KernelConfig, RunState};
 pub use net::{
-    Bridge, BridgeConfig, DnsAnswer, DnsHook, DnsQuestion, HostListener, HostStream, NetNs,
-    Published, dns_answer,
+    Answers, Bridge, BridgeConfig, DnsAnswer, DnsHook, DnsQuestion, HostListener, HostStream,
+    HostUdp, NetNs, Outgoing, Published, Uplink, UplinkPort, dns_answer,
 };
 pub use syscall::RELEASE;

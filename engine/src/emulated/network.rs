@@ -94,7 +94,6 @@ impl Network for EmulatedNetwork {
     ) -> Result<(), NetworkError> {
         let namespace = self.kernel.new_net_ns();
         if let Some(resolver) = resolver {
-            // There is nobody outside to ask for other names.
             namespace.set_resolver(Rc::new(move |question| {
                 let asked = match question.reverse {
                     Some(address) => Question::Names(address),
@@ -103,7 +102,7 @@ impl Network for EmulatedNetwork {
                 match resolver(asked) {
                     Some(Answer::Addresses(addresses)) => DnsAnswer::Addresses(addresses),
                     Some(Answer::Names(names)) => DnsAnswer::Names(names),
-                    None => DnsAnswer::NoSuchName,
+                    None => DnsAnswer::AskOutside,
                 }
             }));
         }

@@ -6,8 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use bottleship_engine::clock::Entropy;
-use bottleship_engine::emulated::{self, Machine, Outside};
+use bottleship_engine::emulated::{self, Machine};
 use bottleship_engine::layer::Limits;
 use bottleship_engine::{Config, Engine};
 use clap::{Args, ValueEnum};
@@ -15,7 +14,9 @@ use tokio::runtime::Handle;
 
 use crate::daemon::listen;
 use crate::daemon::thread::EngineHandle;
-use crate::host::{DiskStore, HostFiles, HostPorts, NetworkFetch, OsEntropy, SystemClock};
+use crate::host::{
+    self, DiskStore, HostFiles, HostPorts, HostUplink, NetworkFetch, OsEntropy, SystemClock,
+};
 use crate::oci::network::Namespace;
 use crate::oci::{self, uplink};
 
@@ -48,6 +49,9 @@ pub struct Daemon {
     /// Bytes of disk for all images together
     #[arg(long, default_value_t = Machine::default().layers)]
     image_disk: u64,
+    /// Whether emulated containers reach what this machine reaches, as Docker's do
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    outbound: bool,
     /// What containers run on
     #[arg(long, value_enum, default_value_t = RuntimeKind::Emulated)]
     runtime: RuntimeKind,
@@ -165,8 +169,6 @@ impl Daemon {
     }
 
     fn engine(&self, runtime: Handle) -> Result<Engine> {
-        std::fs::create_dir_all(&self.data)
-            .with_context(|| format!("can't make the data directory {}", self.data.display()))?;
         let machine = Machine {
             memory: self.memory,
             disk: self.disk,
@@ -174,24 +176,23 @@ impl Daemon {
             ..Machine::default()
         };
         let hostname = hostname();
-        let entropy: Rc<dyn Entropy> = Rc::new(OsEntropy);
-        let kernel = emulated::kernel(&machine, &hostname, &*entropy);
-        let outside = Outside {
-            store: Rc::new(DiskStore::open(&self.data)?),
-            fetch: Rc::new(NetworkFetch::new(runtime.clone())?),
-            clock: Rc::new(SystemClock::new()),
-            entropy,
-        };
+        let fetch = Rc::new(NetworkFetch::new(runtime.clone())?);
+        let outside = host::outside(Some(&self.data), fetch, Rc::new(SystemClock::new()))?;
+        let kernel = emulated::kernel(&machine, &hostname, &*outside.entropy);
         let config = self.config();
-        let host = Rc::new(HostFiles::new());
+        let files = Rc::new(HostFiles::new());
         let ports_kernel = kernel.clone();
         emulated::assemble_with(
             kernel,
             &machine,
             outside,
-            host,
+            files,
             config,
             |network, executor| {
+                if self.outbound {
+                    let uplink = HostUplink::new(executor.clone(), runtime.clone());
+                    ports_kernel.set_uplink(Rc::new(uplink));
+                }
                 Rc::new(HostPorts::new(
                     network,
                     ports_kernel,

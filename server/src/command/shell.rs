@@ -11,15 +11,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bottleship_engine::api::stdcopy::StdStream;
-use bottleship_engine::clock::{Clock, Entropy};
-use bottleship_engine::emulated::{DockerHost, HostConfig, Outside, Terminal};
-use bottleship_engine::store::{MemoryStore, Store};
+use bottleship_engine::clock::Clock;
+use bottleship_engine::emulated::{DockerHost, HostConfig, Terminal};
 use bottleship_engine::{Config, RunState};
 use clap::Args;
 use rustix::termios::{self, OptionalActions, Termios};
 use tokio::runtime::Runtime;
 
-use crate::host::{DiskStore, NetworkFetch, OsEntropy, SITE_BASE, SiteFetch, SystemClock};
+use crate::host::{self, HostUplink, NetworkFetch, SITE_BASE, SiteFetch, SystemClock};
 
 /// Instructions of emulated programs between two looks at the keyboard.
 const SLICE: u64 = 1_000_000;
@@ -32,6 +31,9 @@ pub struct Shell {
     /// Keep the host's state in this directory; without it nothing is kept
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Whether the host and its containers reach what this machine reaches
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    outbound: bool,
     /// Directory of the built site, for the host's root file system and the offered images
     #[arg(long, env = "BOTTLESHIP_SITE", value_name = "DIR")]
     site: Option<PathBuf>,
@@ -87,22 +89,9 @@ impl Shell {
                 root_path.display()
             )
         })?;
-        let store: Rc<dyn Store> = match &self.data {
-            Some(dir) => {
-                std::fs::create_dir_all(dir)
-                    .with_context(|| format!("can't make {}", dir.display()))?;
-                Rc::new(DiskStore::open(dir)?)
-            }
-            None => Rc::new(MemoryStore::default()),
-        };
-        let entropy: Rc<dyn Entropy> = Rc::new(OsEntropy);
         let network = Rc::new(NetworkFetch::new(runtime.handle().clone())?);
-        let outside = Outside {
-            store,
-            fetch: Rc::new(SiteFetch::new(site, network)),
-            clock,
-            entropy,
-        };
+        let fetch = Rc::new(SiteFetch::new(site, network));
+        let outside = host::outside(self.data.as_deref(), fetch, clock)?;
         let term = std::env::var("TERM").unwrap_or_else(|_| "xterm".into());
         let host = HostConfig {
             root,
@@ -114,8 +103,22 @@ impl Shell {
             registry_mirrors: vec![SITE_BASE.into()],
             ..Config::default()
         };
-        futures::executor::block_on(DockerHost::boot(outside, host, config))
-            .context("can't boot the Docker host")
+        let host = futures::executor::block_on(DockerHost::boot(outside, host, config))
+            .context("can't boot the Docker host")?;
+        if self.outbound {
+            let executor = host.engine().executor().clone();
+            let uplink = HostUplink::new(executor, runtime.handle().clone());
+            host.kernel().set_uplink(Rc::new(uplink));
+            // Names are asked for where this machine asks, unless the host's own file says where.
+            const RESOLV_CONF: &str = "/etc/resolv.conf";
+            if host.read_file(RESOLV_CONF).unwrap_or_default().is_empty()
+                && let Ok(text) = std::fs::read(RESOLV_CONF)
+            {
+                host.write_file(RESOLV_CONF, &text)
+                    .map_err(|errno| anyhow::anyhow!("can't write {RESOLV_CONF}: {errno}"))?;
+            }
+        }
+        Ok(host)
     }
 }
 

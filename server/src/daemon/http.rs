@@ -13,12 +13,13 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Body, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
 use super::access::Access;
 use super::thread::{self, EngineHandle, ResponseBody};
 use super::websocket;
+use crate::pump;
 
 type ResponseBodyStream = UnsyncBoxBody<Bytes, BodyError>;
 
@@ -163,35 +164,12 @@ fn stream_body(chunks: mpsc::Receiver<thread::Chunk>) -> ResponseBodyStream {
 /// Connects an upgraded connection with the engine; each direction ends by itself.
 async fn splice(
     connection: impl AsyncRead + AsyncWrite,
-    mut out: mpsc::Receiver<thread::Chunk>,
+    out: mpsc::Receiver<thread::Chunk>,
     input: mpsc::Sender<Bytes>,
 ) {
-    let (mut reader, mut writer) = tokio::io::split(connection);
-    let inward = async move {
-        let mut buffer = vec![0; 32 << 10];
-        loop {
-            match reader.read(&mut buffer).await {
-                Ok(0) | Err(_) => return,
-                Ok(count) => {
-                    if input
-                        .send(Bytes::copy_from_slice(&buffer[..count]))
-                        .await
-                        .is_err()
-                    {
-                        return;
-                    }
-                }
-            }
-        }
-    };
-    let outward = async move {
-        while let Some(Ok(chunk)) = out.recv().await {
-            if writer.write_all(&chunk).await.is_err() {
-                return;
-            }
-        }
-        let _ = writer.shutdown().await;
-    };
+    let (reader, writer) = tokio::io::split(connection);
+    let inward = pump::inward(reader, input);
+    let outward = pump::outward(writer, pump::good(pump::received(out)));
     // When the engine has said all, what the client still types has no reader.
     tokio::select! {
         () = outward => {}

@@ -11,9 +11,11 @@ use http::header::{self, HeaderValue};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::spawn_local;
+
+use crate::pump;
 
 /// Where a daemon listens.
 enum Address {
@@ -141,33 +143,17 @@ async fn exchange(
 
 /// Moves bytes between an upgraded connection and the command line.
 async fn splice(connection: impl AsyncRead + AsyncWrite + 'static, duplex: Duplex) {
-    let (mut reader, mut writer) = tokio::io::split(connection);
+    let (reader, writer) = tokio::io::split(connection);
     let Duplex {
-        reader: mut outgoing,
+        reader: outgoing,
         writer: mut incoming,
     } = duplex;
-    let send = async move {
-        while let Some(Ok(chunk)) = outgoing.read().await {
-            if writer.write_all(&chunk).await.is_err() {
-                return;
-            }
-        }
-        let _ = writer.shutdown().await;
-    };
+    let send = pump::outward(writer, pump::good(outgoing));
     let receive = async move {
-        let mut buffer = vec![0; 32 << 10];
-        loop {
-            match reader.read(&mut buffer).await {
-                Ok(0) | Err(_) => return,
-                Ok(count) => {
-                    if incoming
-                        .write(Bytes::copy_from_slice(&buffer[..count]))
-                        .await
-                        .is_err()
-                    {
-                        return;
-                    }
-                }
+        let mut chunks = std::pin::pin!(pump::chunks(reader));
+        while let Some(chunk) = chunks.next().await {
+            if incoming.write(chunk).await.is_err() {
+                return;
             }
         }
     };

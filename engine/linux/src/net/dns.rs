@@ -12,6 +12,8 @@ const TTL: u32 = 600;
 /// Bytes of questions that a connection may have under way.
 const STREAM_MAX: usize = 64 << 10;
 
+/// Bytes of a message's head.
+const HEADER: usize = 12;
 const TYPE_A: u16 = 1;
 const TYPE_PTR: u16 = 12;
 const TYPE_AAAA: u16 = 28;
@@ -34,6 +36,9 @@ pub enum DnsAnswer {
     Names(Vec<String>),
     /// There is no such name (`NXDOMAIN`).
     NoSuchName,
+    /// Not one of the guests' names: whoever is asked outside knows. Where nobody can be asked, there
+    /// is no such name.
+    AskOutside,
     /// Whoever would know cannot be asked (`SERVFAIL`).
     Unavailable,
 }
@@ -46,9 +51,19 @@ pub(super) fn is_server(ip: IpAddr) -> bool {
     ip == IpAddr::V4(Ipv4Addr::new(127, 0, 0, 11))
 }
 
+/// Whether a message asks for what only somebody outside may know.
+pub(super) fn is_outside(message: &[u8], hook: &DnsHook) -> bool {
+    let Some((name, len)) = message.get(HEADER..).and_then(read_name) else {
+        return false;
+    };
+    let kind = message.get(HEADER + len..HEADER + len + 2);
+    let pointer = kind == Some(&TYPE_PTR.to_be_bytes());
+    let reverse = reverse_address(&name).filter(|_| pointer);
+    hook(&DnsQuestion { name, reverse }) == DnsAnswer::AskOutside
+}
+
 /// The answer to a message; `None` when it is too broken to be answered.
 pub fn answer(message: &[u8], hook: &DnsHook, max: Option<usize>) -> Option<Vec<u8>> {
-    const HEADER: usize = 12;
     let header = message.get(..HEADER)?;
     let field = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
     // An answer is not answered.
@@ -98,7 +113,7 @@ pub fn answer(message: &[u8], hook: &DnsHook, max: Option<usize>) -> Option<Vec<
             0
         }
         DnsAnswer::Unavailable => 2,
-        DnsAnswer::NoSuchName => 3,
+        DnsAnswer::NoSuchName | DnsAnswer::AskOutside => 3,
     };
     let (mut answers, mut count, mut cut) = (Vec::new(), 0, false);
     for data in records {

@@ -27,6 +27,12 @@ enum Stream {
 /// A socket that guests connect to.
 pub struct HostListener(Stream);
 
+impl HostStream {
+    pub(super) fn of_tcp(socket: Rc<TcpState>) -> HostStream {
+        HostStream(Stream::Tcp(socket))
+    }
+}
+
 impl Kernel {
     /// Connects to a server as a process in `ns` would; to a published port from the host's.
     pub async fn connect(&self, ns: &NetNs, to: SocketAddr) -> Result<HostStream, Errno> {
@@ -185,6 +191,22 @@ impl HostStream {
             data = &data[n..];
         }
         Ok(())
+    }
+
+    /// Resolves once the other end is closed, so that nobody reads what is written any more.
+    pub async fn closed(&self) {
+        std::future::poll_fn(|context| {
+            let end = match &self.0 {
+                Stream::Tcp(socket) => socket.end(),
+                Stream::Unix(socket) => socket.end(),
+            };
+            if end.is_none_or(|end| end.peer_gone()) {
+                return Poll::Ready(());
+            }
+            self.wait(context);
+            Poll::Pending
+        })
+        .await;
     }
 
     /// Says that no more comes; reading goes on.

@@ -20,6 +20,7 @@ mod stream;
 mod tcp;
 mod udp;
 mod unix;
+mod uplink;
 
 use std::rc::Rc;
 
@@ -37,6 +38,7 @@ pub use netns::{Bridge, BridgeConfig, Interface, NetNs, Network};
 pub(crate) use proc::proc_file;
 pub use route::{Protocol, Published};
 pub(crate) use socket::Socket;
+pub use uplink::{Answers, HostUdp, Outgoing, Uplink, UplinkPort};
 
 /// `socket(2)`.
 pub fn socket(cx: &Cx, family: u32, kind: u32, protocol: u32) -> Result<Rc<OpenFile>, Errno> {

@@ -15,6 +15,7 @@ use super::route::Rules;
 use super::tcp::TcpState;
 use super::udp::UdpState;
 use super::unix::UnixState;
+use super::uplink::Uplink;
 use crate::kernel::Kernel;
 
 /// What connects the namespaces of a kernel.
@@ -27,6 +28,8 @@ pub(super) struct Fabric {
     pub host: RefCell<Weak<Inner>>,
     /// Published ports.
     pub rules: Rules,
+    /// The way out.
+    pub uplink: RefCell<Option<Rc<dyn Uplink>>>,
     last_index: Cell<u32>,
 }
 

@@ -183,6 +183,46 @@ impl NetNs {
         self.at_host(protocol, to, source.unwrap_or(own), Some(&interface))
     }
 
+    /// Whether an address is beyond the host, and its default route leads there.
+    pub(super) fn leads_out(&self, to: SocketAddr) -> bool {
+        let ip = to.ip();
+        let special = match ip {
+            IpAddr::V4(ip) => ip.is_broadcast() || ip.is_multicast() || ip.octets()[0] == 0,
+            IpAddr::V6(ip) => ip.is_multicast() || ip.is_unspecified(),
+        };
+        let Some(host) = self.host().filter(|host| !special && !host.is_local(ip)) else {
+            return false;
+        };
+        let linked = |ns: &NetNs| {
+            ns.interfaces().iter().any(|interface| {
+                let mut addresses = interface.addresses.iter();
+                addresses.any(|(own, prefix)| contains(*own, *prefix, ip))
+            })
+        };
+        // Networks of the host's are nobody's outside of it.
+        if linked(&host) || linked(self) {
+            return false;
+        }
+        if self.is_host() {
+            return true;
+        }
+        let gateways = self.0.gateway.borrow().clone();
+        let gateway = gateways.iter().find(|g| g.is_ipv4() == to.is_ipv4());
+        let toward = gateway.and_then(|gateway| self.toward(*gateway));
+        toward.is_some_and(|(_, interface)| {
+            !interface.bridge.as_ref().is_some_and(Bridge::is_internal)
+        })
+    }
+
+    /// The address that what goes out comes from.
+    pub(super) fn source_outside(&self, v6: bool) -> Option<IpAddr> {
+        let mut addresses = Vec::new();
+        for interface in self.interfaces().iter().filter(|i| !i.is_loopback()) {
+            addresses.extend(interface.addresses.iter().map(|(ip, _)| *ip));
+        }
+        addresses.into_iter().find(|ip| ip.is_ipv6() == v6)
+    }
+
     /// The own address and the interface for a neighbour.
     fn toward(&self, neighbour: IpAddr) -> Option<(IpAddr, Rc<Interface>)> {
         self.interfaces().into_iter().find_map(|interface| {

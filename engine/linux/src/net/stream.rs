@@ -98,7 +98,7 @@ impl End {
         &self.connection.waits[self.side]
     }
 
-    fn peer_gone(&self) -> bool {
+    pub fn peer_gone(&self) -> bool {
         self.connection.gone[1 - self.side].get()
     }
 

@@ -11,11 +11,13 @@ use bottleship_abi::socket::SOMAXCONN;
 use bottleship_vfs::CapSet;
 
 use super::addr::Addr;
+use super::host::HostStream;
 use super::netns::{Interface, NetNs};
 use super::ports::Port;
 use super::route::{Protocol as Transport, Route};
 use super::socket::{Attached, Protocol, Received, Reuse};
 use super::stream::{End, Flavor, pair};
+use super::uplink::{Outgoing, Uplink};
 use crate::kernel::file::{IN, OUT};
 use crate::kernel::wait::{PollTable, WaitQueue};
 use crate::syscall::Cx;
@@ -170,7 +172,13 @@ impl TcpState {
     /// answers is left in `error`.
     fn try_connect(self: &Rc<TcpState>, to: SocketAddr) -> Result<(), Errno> {
         let bound = self.local.get().map(|a| a.ip());
-        let route = self.ns.route(Transport::Tcp, to, bound)?;
+        let route = self.ns.route(Transport::Tcp, to, bound);
+        if route.is_err()
+            && let Some(uplink) = self.ns.uplink(to)
+        {
+            return self.connect_outside(&*uplink, to);
+        }
+        let route = route?;
         if self.local.get().is_none() {
             self.bind(SocketAddr::new(self.any(), 0))?;
         }
@@ -219,6 +227,54 @@ impl TcpState {
         listener.wait.wake();
         self.established(client, to, &route);
         Ok(())
+    }
+
+    /// Connects to an address that is not in the machine.
+    fn connect_outside(
+        self: &Rc<TcpState>,
+        uplink: &dyn Uplink,
+        to: SocketAddr,
+    ) -> Result<(), Errno> {
+        if self.local.get().is_none() {
+            self.bind(SocketAddr::new(self.any(), 0))?;
+        }
+        *self.state.borrow_mut() = State::Connecting { to };
+        uplink.connect(to, Outgoing(Rc::downgrade(self)));
+        Ok(())
+    }
+
+    /// The connection outside is made: the machine's end of it.
+    pub(super) fn established_outside(self: &Rc<TcpState>) -> Option<HostStream> {
+        let to = match &*self.state.borrow() {
+            State::Connecting { to } => *to,
+            _ => return None,
+        };
+        let (client, server) = pair(Flavor::Tcp);
+        let route = Route {
+            ns: self.ns.clone(),
+            to,
+            source: self.ns.source_outside(to.is_ipv6()).unwrap_or(to.ip()),
+            interfaces: None,
+        };
+        let far = TcpState::new(&self.ns, self.v6);
+        far.local.set(Some(to));
+        *far.state.borrow_mut() = State::Connected {
+            end: Rc::new(server),
+            peer: self.local(),
+            fresh: false,
+            interfaces: None,
+        };
+        self.established(client, to, &route);
+        Some(HostStream::of_tcp(far))
+    }
+
+    /// The connection that is being made cannot be.
+    pub(super) fn fail(&self, errno: Errno) {
+        if matches!(*self.state.borrow(), State::Connecting { .. }) {
+            self.error.set(Some(errno));
+            *self.state.borrow_mut() = State::Closed;
+            self.wait.wake();
+        }
     }
 
     fn established(self: &Rc<TcpState>, end: End, peer: SocketAddr, route: &Route) {

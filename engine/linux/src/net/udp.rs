@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use bottleship_abi::Errno;
 use bottleship_abi::poll::{POLLERR, POLLHUP, POLLRDHUP};
@@ -14,6 +15,7 @@ use super::ports::Port;
 use super::route::Protocol as Transport;
 use super::socket::{Attached, Protocol, Received, Reuse};
 use super::tcp::{inet, may_bind};
+use super::uplink::{Answers, Uplink, UplinkPort};
 use crate::kernel::file::{IN, OUT};
 use crate::kernel::wait::{PollTable, WaitQueue};
 use crate::syscall::Cx;
@@ -92,11 +94,20 @@ pub struct UdpState {
     shut: Cell<(bool, bool)>,
     queue: Queue,
     wait: WaitQueue,
+    /// The port outside of the machine, once something was sent there, and the one for names.
+    outside: RefCell<Option<Box<dyn UplinkPort>>>,
+    names: RefCell<Option<Box<dyn UplinkPort>>>,
 }
 
 impl Udp {
     pub fn new(ns: &NetNs, v6: bool) -> Rc<Udp> {
-        Rc::new(Udp(Rc::new(UdpState {
+        Rc::new(Udp(UdpState::new(ns, v6)))
+    }
+}
+
+impl UdpState {
+    pub(super) fn new(ns: &NetNs, v6: bool) -> Rc<UdpState> {
+        Rc::new(UdpState {
             ns: ns.clone(),
             v6,
             port: RefCell::default(),
@@ -107,11 +118,66 @@ impl Udp {
             shut: Cell::new((false, false)),
             queue: Queue::default(),
             wait: WaitQueue::new(),
-        })))
+            outside: RefCell::default(),
+            names: RefCell::default(),
+        })
     }
-}
 
-impl UdpState {
+    /// Sends out of the machine.
+    fn send_outside(
+        self: &Rc<UdpState>,
+        uplink: &dyn Uplink,
+        data: &[u8],
+        to: SocketAddr,
+    ) -> Result<usize, Errno> {
+        self.send_by(&self.outside, uplink, data, to, None)
+    }
+
+    fn send_by(
+        self: &Rc<UdpState>,
+        port: &RefCell<Option<Box<dyn UplinkPort>>>,
+        uplink: &dyn Uplink,
+        data: &[u8],
+        to: SocketAddr,
+        shown: Option<SocketAddr>,
+    ) -> Result<usize, Errno> {
+        let mut port = port.borrow_mut();
+        if port.is_none() {
+            let socket = Rc::downgrade(self);
+            *port = uplink.open_port(to.is_ipv6(), Answers { socket, shown });
+        }
+        let port = port.as_ref().ok_or(Errno::ENOBUFS)?;
+        port.send(data.to_vec(), to);
+        Ok(data.len())
+    }
+
+    /// A datagram from outside. Who is connected hears only the one it is connected to.
+    pub(super) fn deliver_outside(&self, data: Vec<u8>, from: SocketAddr) {
+        if self.peer.get().is_none_or(|peer| peer == from) {
+            self.deliver(data, from);
+        }
+    }
+
+    pub(super) fn poll_recv(
+        &self,
+        context: &mut Context,
+        buf: &mut [u8],
+    ) -> Poll<(usize, Option<SocketAddr>)> {
+        match self.queue.recv(buf, false) {
+            Ok(received) => Poll::Ready((
+                received.n,
+                match received.from {
+                    Some(Addr::Inet(from)) => Some(from),
+                    _ => None,
+                },
+            )),
+            Err(_) => {
+                self.wait.add_waker(context.waker());
+                Poll::Pending
+            }
+        }
+    }
+
     fn any(&self) -> IpAddr {
         match self.v6 {
             true => Ipv6Addr::UNSPECIFIED.into(),
@@ -119,7 +185,7 @@ impl UdpState {
         }
     }
 
-    fn bind(self: &Rc<UdpState>, addr: SocketAddr) -> Result<(), Errno> {
+    pub(super) fn bind(self: &Rc<UdpState>, addr: SocketAddr) -> Result<(), Errno> {
         if self.local.get().is_some() {
             return Err(Errno::EINVAL);
         }
@@ -143,7 +209,7 @@ impl UdpState {
         }
     }
 
-    fn send(self: &Rc<UdpState>, data: &[u8], to: SocketAddr) -> Result<usize, Errno> {
+    pub(super) fn send(self: &Rc<UdpState>, data: &[u8], to: SocketAddr) -> Result<usize, Errno> {
         if self.shut.get().1 {
             return Err(Errno::EPIPE);
         }
@@ -154,7 +220,13 @@ impl UdpState {
             return Err(Errno::EINVAL);
         }
         let local = self.bound()?;
-        let route = self.ns.route(Transport::Udp, to, Some(local.ip()))?;
+        let route = self.ns.route(Transport::Udp, to, Some(local.ip()));
+        if route.is_err()
+            && let Some(uplink) = self.ns.uplink(to)
+        {
+            return self.send_outside(&*uplink, data, to);
+        }
+        let route = route?;
         let from = SocketAddr::new(route.source, local.port());
         if let Some((out, back)) = &route.interfaces {
             out.count(back, data.len());
@@ -163,6 +235,11 @@ impl UdpState {
             && super::dns::is_server(route.to.ip())
             && let Some(hook) = self.ns.0.resolver.borrow().clone()
         {
+            if super::dns::is_outside(data, &hook)
+                && let Some((uplink, server)) = self.ns.name_server()
+            {
+                return self.send_by(&self.names, &*uplink, data, server, Some(to));
+            }
             if let Some(answer) = super::dns::answer(data, &hook, Some(super::dns::UDP_MAX)) {
                 self.deliver(answer, to);
             }
@@ -223,7 +300,17 @@ impl Protocol for Udp {
             return Err(Errno::EAFNOSUPPORT);
         }
         let bound = self.0.bound()?;
-        let route = self.0.ns.route(Transport::Udp, to, Some(bound.ip()))?;
+        let route = match self.0.ns.route(Transport::Udp, to, Some(bound.ip())) {
+            Err(Errno::ENETUNREACH) if self.0.ns.uplink(to).is_some() => {
+                if let Some(source) = self.0.ns.source_outside(to.is_ipv6()) {
+                    let local = SocketAddr::new(source, bound.port());
+                    self.0.local.set(Some(local));
+                }
+                self.0.peer.set(Some(to));
+                return Ok(());
+            }
+            route => route?,
+        };
         if bound.ip().is_unspecified() && self.0.ns.is_local(route.source) {
             self.0
                 .local
