@@ -1,5 +1,6 @@
 //! `bottleship`: serves the site, runs a Docker host natively, and is the docker command line.
 
+mod buildkit;
 mod command;
 mod daemon;
 mod docker;

@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use super::access::Access;
 use super::thread::{self, EngineHandle, ResponseBody};
 use super::websocket;
+use crate::buildkit;
 use crate::pump;
 
 type ResponseBodyStream = UnsyncBoxBody<Bytes, BodyError>;
@@ -70,13 +71,19 @@ async fn answer(
     if let Some((status, reason)) = access.refuses(&head) {
         return refused(status, reason);
     }
+    let (chunks, receiver) = mpsc::channel(8);
+    tokio::spawn(receive(body, chunks));
+    if let Some(call) = buildkit::Call::of(&head) {
+        return match call.answer(engine, head, receiver, upgrade).await {
+            Ok(response) => plain(response),
+            Err(error) => message(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error:#}")),
+        };
+    }
     let target = head
         .uri
         .path_and_query()
         .map_or("/", |target| target.as_str())
         .to_owned();
-    let (chunks, receiver) = mpsc::channel(8);
-    tokio::spawn(receive(body, chunks));
     let asked = engine
         .request(thread::Request {
             method: head.method.clone(),
@@ -99,11 +106,7 @@ async fn answer(
         websocket.answer(answer.headers_mut());
     }
     match response.body {
-        ResponseBody::Bytes(bytes) => answer.map(|()| {
-            Full::new(bytes)
-                .map_err(|never| match never {})
-                .boxed_unsync()
-        }),
+        ResponseBody::Bytes(bytes) => answer.map(|()| whole(bytes)),
         ResponseBody::Stream(chunks) => answer.map(|()| stream_body(chunks)),
         ResponseBody::Upgrade(out, input) => match upgrade {
             Some(upgrade) if response.status == StatusCode::SWITCHING_PROTOCOLS => {
@@ -124,16 +127,29 @@ async fn answer(
                         }
                     }
                 });
-                answer.map(|()| {
-                    Full::default()
-                        .map_err(|never| match never {})
-                        .boxed_unsync()
-                })
+                answer.map(|()| whole(Bytes::new()))
             }
             // Without an upgrade the client only listens: attach and exec of clients before 1.22.
             _ => answer.map(|()| stream_body(out)),
         },
     }
+}
+
+/// A response without a connection that is handed over.
+fn plain(response: thread::Response) -> http::Response<ResponseBodyStream> {
+    let mut answer = http::Response::new(match response.body {
+        ResponseBody::Bytes(bytes) => whole(bytes),
+        ResponseBody::Stream(chunks) | ResponseBody::Upgrade(chunks, _) => stream_body(chunks),
+    });
+    *answer.status_mut() = response.status;
+    *answer.headers_mut() = response.headers;
+    answer
+}
+
+fn whole(bytes: Bytes) -> ResponseBodyStream {
+    Full::new(bytes)
+        .map_err(|never| match never {})
+        .boxed_unsync()
 }
 
 /// Hands a request's body to the engine, as fast as the engine takes it.
@@ -190,11 +206,7 @@ fn refused(status: StatusCode, reason: &str) -> http::Response<ResponseBodyStrea
 
 fn message(status: StatusCode, text: &str) -> http::Response<ResponseBodyStream> {
     let body = serde_json::json!({ "message": text }).to_string() + "\n";
-    let mut response = http::Response::new(
-        Full::new(Bytes::from(body))
-            .map_err(|never| match never {})
-            .boxed_unsync(),
-    );
+    let mut response = http::Response::new(whole(body.into()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(

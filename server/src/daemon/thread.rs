@@ -17,6 +17,8 @@ use futures::{Stream, StreamExt};
 use http::{HeaderMap, Method, StatusCode};
 use tokio::sync::mpsc as channel;
 
+use crate::buildkit;
+
 /// Instructions of emulated programs between two looks at the jobs: about two milliseconds.
 const SLICE: u64 = 1_000_000;
 
@@ -65,6 +67,7 @@ pub enum ResponseBody {
 pub struct EngineHandle {
     jobs: mpsc::Sender<Job>,
     thread: Arc<Unpark>,
+    sessions: buildkit::Shared,
 }
 
 struct Unpark(Thread);
@@ -110,7 +113,13 @@ impl EngineHandle {
         Ok(EngineHandle {
             jobs,
             thread: Arc::new(Unpark(thread.thread().clone())),
+            sessions: buildkit::Shared::default(),
         })
+    }
+
+    /// The clients that serve files for its builds.
+    pub fn sessions(&self) -> &buildkit::Shared {
+        &self.sessions
     }
 
     /// Runs `job` on the engine's thread.
