@@ -458,3 +458,49 @@ fn options(opts: &HashMap<String, String>, tags: &str) -> Result<String> {
         .map(|(key, value)| format!("{key}={}", encode(value)));
     Ok(pairs.collect::<Vec<_>>().join("&"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(opts: &[(&str, &str)]) -> Result<String> {
+        let opts = opts.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        options(&opts.collect(), "docker.io/library/a:1,b:2")
+    }
+
+    #[test]
+    fn options_become_a_query() {
+        let query = asked(&[
+            ("build-arg:A", "1 & 2"),
+            ("label:l", ""),
+            ("no-cache", ""),
+            ("target", "final"),
+            ("filename", "elsewhere"),
+        ]);
+        assert_eq!(
+            query.expect("they are all known"),
+            "nocache=1&target=final&t=docker.io%2Flibrary%2Fa%3A1&t=b%3A2\
+             &buildargs=%7B%22A%22%3A%221%20%26%202%22%7D&labels=%7B%22l%22%3A%22%22%7D"
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_is_refused() {
+        for (key, value, said) in [
+            ("context", "https://example.com/x.git", "give a directory"),
+            (
+                "context:base",
+                "docker-image://x",
+                "additional build context \"base\"",
+            ),
+            (
+                "requestid",
+                "frontend.lint",
+                "frontend.lint is not supported",
+            ),
+        ] {
+            let error = asked(&[(key, value)]).expect_err(key).to_string();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+}

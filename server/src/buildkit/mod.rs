@@ -10,6 +10,8 @@ mod output;
 mod proto;
 mod session;
 mod solve;
+#[cfg(test)]
+mod tests;
 mod trace;
 
 use anyhow::{Context, Result};

@@ -44,7 +44,11 @@ impl Sessions {
     ///
     /// # Errors
     /// The connection speaks no HTTP/2, the id is taken, or there are too many.
-    pub async fn serve(&self, id: String, connection: hyper::upgrade::Upgraded) -> Result<()> {
+    pub async fn serve(
+        &self,
+        id: String,
+        connection: impl hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    ) -> Result<()> {
         let (sender, connection) = http2::handshake(TokioExecutor::new(), connection).await?;
         {
             let mut open = lock(&self.open);
