@@ -65,8 +65,15 @@ fn clippy() -> Result<()> {
     sh::run(types.current_dir(web))
 }
 
+/// Properties are tried with the same cases each time, so that a change is judged by what it changes; with
+/// PROPTEST_RNG_SEED, or by `cargo test`, with others.
 fn native() -> Result<()> {
-    sh::run(sh::cargo().args(["test", "--locked", "--workspace"]))
+    let mut test = sh::cargo();
+    test.args(["test", "--locked", "--workspace", "--no-fail-fast"]);
+    if std::env::var_os("PROPTEST_RNG_SEED").is_none() {
+        test.env("PROPTEST_RNG_SEED", "1");
+    }
+    sh::run(&mut test)
 }
 
 /// So many inputs for each target, the same ones each time; half a minute in all.

@@ -48,6 +48,11 @@ impl Node {
             && target.is_dir()
             && !target.is_empty_dir()?
         {
+            // A directory of the upper layer alone is left to the upper file system, which is asked only when
+            // what moves has been made ready (fs/overlayfs/dir.c, ovl_rename).
+            if !target.has_lower() {
+                node.hide_lower_in(to)?;
+            }
             return Err(Errno::ENOTEMPTY);
         }
         let (from_dir, to_dir) = (self.upper_dir()?, to.upper_dir()?);
