@@ -210,18 +210,20 @@ impl World for HostWorld {
     }
 }
 
-/// Prepares a fresh host: writes the files, runs the lines, and forgets that anything was entered.
+/// Prepares a fresh host: forgets what was entered, writes the files, runs the lines. What is entered meanwhile counts: a
+/// learner need not wait for it.
 ///
 /// # Errors
 /// Which line failed, with what it said.
 pub async fn set_up(host: &DockerHost, setup: &Setup) -> Result<(), String> {
+    host.commands().clear();
     for (path, text) in &setup.files {
         let path = absolute(path);
         host.write_file(&path, text.as_bytes())
             .map_err(|errno| format!("writing {path}: {errno}"))?;
     }
     for line in &setup.lines {
-        let output = host.exec(line).await?;
+        let output = host.exec(&format!("export {UNLOGGED}=1; {line}")).await?;
         if output.code != 0 {
             let error = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             return Err(format!(
@@ -230,6 +232,5 @@ pub async fn set_up(host: &DockerHost, setup: &Setup) -> Result<(), String> {
             ));
         }
     }
-    host.commands().clear();
     Ok(())
 }

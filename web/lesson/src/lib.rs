@@ -95,9 +95,8 @@ impl BottleshipLesson {
     /// Begins, or begins again: has the lesson's files written and its start lines run. The host should be fresh.
     pub async fn start(&self, world: PageWorld) -> Result<(), JsValue> {
         let setup = json(&self.session.borrow().lesson().start)?;
-        world.set_up(&setup).await?;
         self.session.borrow_mut().start(now());
-        Ok(())
+        world.set_up(&setup).await.map(drop)
     }
 
     /// What is known without looking at the host: `State`.
