@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { axePath, browser, realSite, root, type } from './support.mjs';
+import { axePath, browser, realSite, root, settle, type } from './support.mjs';
 
 const axe = readFileSync(axePath, 'utf8');
 const LONG = { timeout: 240_000 };
@@ -86,6 +86,7 @@ test('where learners are stuck is seen, and said', LONG, async () => {
   assert.equal(await page.locator('tbody tr', { hasText: 'Cai' }).locator('td').nth(1).locator('.sr').innerText(), 'stuck');
   for (const theme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme: theme });
+    await settle(page);
     await page.evaluate(axe);
     const found = await page.evaluate(() => globalThis.axe.run(document).then((r) => r.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target).join(' ')}`)));
     assert.deepEqual(found, [], theme);

@@ -78,6 +78,13 @@ export async function realSite() {
   };
 }
 
+/** Ends what moves or fades, so that a look at colours sees the last ones. @param {import('playwright-core').Page} page */
+export const settle = (page) =>
+  page.evaluate(async () => {
+    await new Promise(requestAnimationFrame);
+    for (const moving of document.getAnimations()) if (moving.effect?.getComputedTiming().iterations !== Infinity) moving.finish();
+  });
+
 /** The browser's processes of a profile, which is in the command line of each. @param {string} profile */
 function processesOf(profile) {
   return readdirSync('/proc')

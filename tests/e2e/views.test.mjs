@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
-import { axePath, browser, realSite } from './support.mjs';
+import { axePath, browser, realSite, settle } from './support.mjs';
 
 const axe = readFileSync(axePath, 'utf8');
 const LONG = { timeout: 300_000 };
@@ -92,6 +92,7 @@ test('every view: axe finds nothing in light and dark, nothing jumps, nothing is
     if (shift >= 0.1) found.push(`${what}: layout shift ${shift.toFixed(3)}`);
     for (const theme of ['light', 'dark']) {
       await page.emulateMedia({ colorScheme: theme });
+      await settle(page);
       await page.evaluate(axe);
       const violations = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'], iframes: false }).then((r) => r.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html.slice(0, 120)).slice(0, 3).join(' | ')}`)));
       found.push(...violations.map((v) => `${what}, ${theme}: ${v}`));
@@ -120,6 +121,7 @@ test('a lab in another page: axe finds nothing in it', LONG, async () => {
   const frame = page.frames()[1];
   for (const theme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme: theme });
+    await settle(page);
     await frame.evaluate(axe);
     assert.deepEqual(await frame.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }).then((r) => r.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html.slice(0, 120)).slice(0, 3).join(' | ')}`))), [], theme);
   }
