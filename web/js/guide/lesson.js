@@ -55,9 +55,12 @@ export class LessonView {
       const { model, state } = await this.#call('load', source, this.#seed, null, progress);
       this.#model = model;
       this.#draw();
-      this.#took(state);
-      // What was done on a host that is gone is begun again.
-      if ((page.fresh() && !again) || !progress) this.#took(await this.#call('start'));
+      // What was done on a host that is gone is begun again. The text can be read while the host is prepared; there is
+      // nothing to do before.
+      if ((page.fresh() && !again) || !progress) {
+        fill(this.count, 'Getting the host ready…');
+        this.#took(await this.#call('start'));
+      } else this.#took(state);
       await this.look();
     } catch (error) {
       fill(this.text, h('div.say.bad', { role: 'alert' }, h('h2', null, 'This lesson can’t be opened'), h('p', null, /** @type {Error} */ (error).message)));
