@@ -16,7 +16,7 @@ impl Images {
         auth: AuthConfig,
     ) -> Result<DistributionInspect, ApiError> {
         let mut last = ApiError::system("no registry to ask");
-        for remote in Remote::endpoints(self, reference.domain(), auth)? {
+        for remote in Remote::endpoints(self, reference.domain(), reference.path(), auth)? {
             let fetched = match remote
                 .manifest(reference.path(), &reference.manifest_key())
                 .await

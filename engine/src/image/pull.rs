@@ -62,7 +62,8 @@ impl Images {
         let repository = pull.reference.name_only();
         let mut last =
             ApiError::not_found(format!("no tags found for {}", repository.familiar_name()));
-        for remote in Remote::endpoints(self, repository.domain(), auth.clone())? {
+        for remote in Remote::endpoints(self, repository.domain(), repository.path(), auth.clone())?
+        {
             match remote.tags(repository.path()).await {
                 Ok(tags) => {
                     let mut updated = false;
@@ -170,7 +171,7 @@ impl Images {
         platform: &Platform,
     ) -> Result<Found, ApiError> {
         let mut errors = Vec::new();
-        for remote in Remote::endpoints(self, reference.domain(), auth.clone())? {
+        for remote in Remote::endpoints(self, reference.domain(), reference.path(), auth.clone())? {
             match select(&remote, reference, platform).await {
                 Ok((manifest, digest)) => {
                     return Ok(Found {

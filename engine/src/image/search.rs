@@ -58,7 +58,7 @@ impl Images {
         }
         let term = search.term.to_lowercase();
         let mut results = Vec::new();
-        for remote in Remote::endpoints(self, DEFAULT_DOMAIN, Default::default())? {
+        for remote in Remote::endpoints(self, DEFAULT_DOMAIN, "", Default::default())? {
             let Ok(Some(bytes)) = remote.document("catalog.json", LIMIT).await else {
                 continue;
             };

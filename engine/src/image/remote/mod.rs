@@ -132,6 +132,7 @@ impl Remote {
     pub fn endpoints(
         images: &Images,
         domain: &str,
+        path: &str,
         auth: AuthConfig,
     ) -> Result<Vec<Remote>, ApiError> {
         let fetch = &images.ports().fetch;
@@ -144,7 +145,12 @@ impl Remote {
             mirror,
         };
         let mut endpoints = Vec::new();
-        if let Some(local) = images.0.local.borrow().get(domain) {
+        // A Hub of the engine's own has what its users pushed, so no official image: what it says of one would hide why
+        // the others have none.
+        let official = domain == DEFAULT_DOMAIN && path.starts_with("library/");
+        if let Some(local) = images.0.local.borrow().get(domain)
+            && !official
+        {
             let base = match domain {
                 DEFAULT_DOMAIN => HUB.to_owned(),
                 domain => format!("http://{domain}"),
@@ -179,7 +185,7 @@ impl Remote {
         domain: &str,
         auth: AuthConfig,
     ) -> Result<Remote, ApiError> {
-        let mut endpoints = Remote::endpoints(images, domain, auth)?;
+        let mut endpoints = Remote::endpoints(images, domain, "", auth)?;
         let local = images.0.local.borrow().contains_key(domain);
         let at = if local { 0 } else { endpoints.len() - 1 };
         Ok(endpoints.swap_remove(at))
