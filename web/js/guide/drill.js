@@ -4,6 +4,7 @@ import { fill, h, icon } from '../dom.js';
 import { lessonModule } from '../lessonmodule.js';
 import { blocks, inlines } from './blocks.js';
 import { keepCommands } from './kept.js';
+import { Later } from './later.js';
 import { clock } from './practice.js';
 import { code } from './task.js';
 
@@ -91,11 +92,17 @@ export class DrillView {
     this.#running = line;
   }
 
+  #later = new Later(
+    () => void this.look(),
+    () => !this.over,
+  );
+
   /** A line that was entered has ended. @param {string} line */
   commandEnded(line) {
     this.#running = '';
     if (!this.over) this.#lines.push(line);
     void this.look();
+    this.#later.begin();
   }
 
   /** Something happened on the host. */

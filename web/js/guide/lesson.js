@@ -5,6 +5,7 @@ import { fill, h, icon } from '../dom.js';
 import { blocks, inlines } from './blocks.js';
 import { embedded } from './embedded.js';
 import { keep, keepCommands, kept } from './kept.js';
+import { Later } from './later.js';
 import { quizElement } from './quiz.js';
 import { TaskView } from './task.js';
 
@@ -83,9 +84,15 @@ export class LessonView {
     keep(this.entry.name, { progress: this.#progress, title: this.#model.title, done, of: state.tasks.length, finished: state.finished, seed: this.#seed });
   }
 
+  #later = new Later(
+    () => void (this.#state?.finished || this.look()),
+    () => this.text.isConnected,
+  );
+
   /** A command has ended. */
   commandEnded() {
     void this.look();
+    this.#later.begin();
     this.page.host.call('lesson', 'commands', []).then(({ value }) => keepCommands(this.entry.name, value), () => {});
   }
 
