@@ -118,7 +118,8 @@ test('a link runs the session again, on a host of its own, after asking', LONG, 
   await page.evaluate(() => globalThis.bottleship.ready);
   assert.doesNotMatch(page.url(), /session/, 'a reload does not ask again');
   await dialog.getByRole('button', { name: /^Run all/ }).click();
-  await sees(page, /# docker volume create linked\nlinked\n/, 60_000);
+  // Not the prompt after it: the shell may lose it when the terminal's size changes at that moment (ARCHITECTURE.md).
+  await sees(page, /# docker volume create linked\nlinked(\n|$)/, 60_000);
   assert.match(await exec('docker volume ls; docker images'), /linked[^]*busybox/, await screen(page));
   await page.waitForSelector('.banner:has-text("Nothing is kept")');
   // The own host is untouched.
